@@ -1,0 +1,169 @@
+"""The base of every actor: what pykka leaves to its users.
+
+It adds, in OTP's terms: set-up as a message, so that a failing set-up is a crash
+like any other; a death notice to the supervisor on every way out; timers; and one
+`match` over the message's type. A handler is a method with the message's name in
+snake case (`RunJob` calls `run_job`); a message without one is a programmer's error
+and crashes the actor.
+
+Handlers never block, never sleep and never ask another actor: whatever takes time
+runs in a greenlet of its own and comes back as a message.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import gevent
+import pykka
+
+from actors.directory import AnyRef, Directory, send
+from actors.messages import Boot, ChildExited, Tick
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+log = logging.getLogger("warmbox.actor")
+
+TRACE = 5
+"""A log level below debug, for every message."""
+
+
+class ActorCrashError(Exception):
+    """A greenlet's exit signal that escaped from a handler.
+
+    `gevent.Timeout` and `GreenletExit` are BaseExceptions, which would make pykka
+    stop every actor there is; as this they end only the actor that let them out.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What every actor is started with. Time is a part, so that tests own it."""
+
+    name: str
+    directory: Directory
+    parent: AnyRef | None = None
+    now: Callable[[], float] = field(default=time.monotonic)
+    after: Callable[[float, Callable[[], object]], Any] = field(
+        default=lambda seconds, call: gevent.spawn_later(seconds, call)
+    )
+
+
+def handler_name(message_type: type) -> str:
+    """Return the method that handles this type: `RunJob` is `run_job`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", message_type.__name__).lower()
+
+
+class Actor(pykka.ThreadingActor):
+    """An actor with a name, a supervisor and timers."""
+
+    use_daemon_thread = True
+
+    def __init__(self, context: Context) -> None:
+        super().__init__()
+        self.context = context
+        self.name = context.name
+        self.directory = context.directory
+        self.now = context.now
+        self._timers: dict[str, tuple[int, Any]] = {}
+        self._timer_count = 0
+        self._handlers: dict[type, Callable[[Any], Any]] = {}
+
+    # ------------------------------------------------------------ to override
+
+    def boot(self, message: Boot) -> None:
+        """Set up; an exception here is a crash."""
+
+    def clean_up(self, *, crashed: bool) -> None:
+        """Let go of what the actor holds; runs on every way out."""
+
+    def time_out(self, name: str) -> None:
+        """Handle the timer of this name."""
+        raise NotImplementedError(name)
+
+    # ---------------------------------------------------------------- helpers
+
+    def tell(self, name: str, message: object) -> bool:
+        """Send to the actor of this name; False when there is none just now."""
+        return self.directory.tell(name, message)
+
+    def set_timer(self, name: str, seconds: float) -> None:
+        """Have `time_out(name)` called once; a timer of that name is set anew."""
+        self.cancel_timer(name)
+        self._timer_count += 1
+        tick = Tick(name, self._timer_count)
+        ref = self.actor_ref
+        timer = self.context.after(seconds, lambda: send(ref, tick))
+        self._timers[name] = (self._timer_count, timer)
+
+    def cancel_timer(self, name: str) -> None:
+        """Forget the timer of this name, if there is one."""
+        _, timer = self._timers.pop(name, (0, None))
+        if timer is not None:
+            timer.kill(block=False)
+
+    def has_timer(self, name: str) -> bool:
+        """Tell whether the timer of this name is set."""
+        return name in self._timers
+
+    def tick(self, message: Tick) -> None:
+        """Pass a timer on, unless it was cancelled or set anew meanwhile."""
+        generation, _ = self._timers.get(message.name, (0, None))
+        if generation == message.generation:
+            del self._timers[message.name]
+            self.time_out(message.name)
+
+    # ------------------------------------------------------------------ pykka
+
+    def on_start(self) -> None:
+        """Only mail oneself the set-up: an exception here would go unheard."""
+        self.actor_ref.tell(Boot())
+
+    def on_receive(self, message: Any) -> Any:
+        """Call the message's handler."""
+        handler = self._handlers.get(type(message))
+        if handler is None:
+            handler = self._find_handler(type(message))
+        try:
+            return handler(message)
+        except (gevent.Timeout, gevent.GreenletExit) as error:
+            raise ActorCrashError(repr(error)) from error
+
+    def _find_handler(self, message_type: type) -> Callable[[Any], Any]:
+        handler = getattr(self, handler_name(message_type), None)
+        if message_type.__module__ not in MESSAGE_MODULES or not callable(handler):
+            raise TypeError(
+                f"{self.name}: expected one of its messages, got {message_type!r}"
+            )
+        self._handlers[message_type] = handler
+        return handler  # type: ignore[no-any-return]
+
+    def on_stop(self) -> None:
+        """Leave in an orderly way."""
+        self._leave(crashed=False, reason="stopped")
+
+    def on_failure(self, exception_type: Any, exception_value: Any, _: Any) -> None:
+        """Leave after an exception."""
+        self._leave(
+            crashed=True, reason=f"{exception_type.__name__}: {exception_value}"
+        )
+
+    def _leave(self, *, crashed: bool, reason: str) -> None:
+        for name in list(self._timers):
+            self.cancel_timer(name)
+        try:
+            self.clean_up(crashed=crashed)
+        finally:
+            self.directory.strike(self.name, self.actor_ref)
+            if self.context.parent is not None:
+                notice = ChildExited(self.name, self.actor_urn, crashed, reason)
+                send(self.context.parent, notice)
+
+
+MESSAGE_MODULES = {"actors.messages"}
+"""Where messages may be defined: nothing else is let near a handler."""

@@ -1,0 +1,1 @@
+"""Broker connections: one contract, an actor for each kind of broker."""

@@ -1,0 +1,405 @@
+"""One container: its state machine, its reader and its writer.
+
+    starting --READY--> idle --RunJob--> busy --DONE--> scrubbing --READY--> idle
+        |                 |                |                |
+        '-----------------+-------> retired (the actor ends, the container with it)
+
+A container is dirty from the moment a job is sent until the runner has positively
+said that it is clean; whatever else happens meanwhile ends it. Its supervisor starts
+another; the language queue has its job run again.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import gevent
+from gevent.queue import Queue
+
+from actors.actor import Actor, Context
+from actors.directory import send
+from actors.engine import Attached, EngineError
+from actors.messages import (
+    ContainerBusy,
+    ContainerFailed,
+    ContainerGone,
+    ContainerIdle,
+    ContainerReady,
+    EngineFailed,
+    FramesReceived,
+    JobEvent,
+    JobFinished,
+    JobResult,
+    JobReturned,
+    MemorySet,
+    Outcome,
+    Output,
+    PublishEvents,
+    SlotFreed,
+    Started,
+    StreamEnded,
+)
+from actors.outcome import job_result
+from actors.output_buffer import OutputBuffer
+from actors.sandbox import compile_wall_s, job_frame
+from images import wire
+from metrics import instruments
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from actors.messages import (
+        Boot,
+        CancelJob,
+        EventBody,
+        ReportState,
+        Retire,
+        RunJob,
+        SendStdin,
+    )
+    from actors.sandbox import LanguageDefaults, SandboxConfig
+
+log = logging.getLogger("warmbox.container")
+
+START_S = 60.0
+FLUSH_S = 0.015
+"""Output is shown at most this much later than written, in fewer, larger events."""
+FLUSH_BYTES = 32 * 1024
+
+State = Literal["starting", "idle", "busy", "scrubbing"]
+
+
+class EnginePort(Protocol):
+    """What a container needs of the engine; `actors.engine.Engine` or a twin."""
+
+    config: SandboxConfig
+
+    def start(self, defaults: LanguageDefaults) -> Attached: ...
+    def set_memory(self, attached: Attached, memory_mb: int) -> None: ...
+    def discard(self, attached: Attached) -> None: ...
+
+
+class Container(Actor):
+    """One Docker container of one language.
+
+    queue, scheduler, broker: the names of the actors that it serves.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        defaults: LanguageDefaults,
+        engine: EnginePort,
+        queue: str,
+        scheduler: str,
+        broker: str,
+    ) -> None:
+        super().__init__(context)
+        self._defaults = defaults
+        self._language = defaults.language.name
+        self._engine = engine
+        self._config = engine.config
+        self._queue = queue
+        self._scheduler = scheduler
+        self._broker = broker
+        self._state: State | None = None
+        self._attached: Attached | None = None
+        self._decoder = wire.Decoder(wire.RUNNER_KINDS, wire.REPLY_BYTES_MAX)
+        self._outbox: Queue[bytes | None] = Queue()
+        self._run: RunJob | None = None
+        self._tenant: str | None = None
+        self._memory_mb = defaults.memory_mb
+        self._phase: Literal["compile", "run"] = "run"
+        self._output = OutputBuffer()
+        self._unsent: list[JobEvent] = []
+        self._flushed_at = 0.0
+        self._jobs = 0
+        self._born_at = context.now()
+        self._done_at = 0.0
+        self._retiring = ""
+        self._over = False
+
+    # ------------------------------------------------------------------ starting
+
+    def boot(self, message: Boot) -> None:
+        """Have a container made."""
+        self._enter("starting")
+        self.set_timer("start", START_S)
+        gevent.spawn(self._start)
+
+    def _start(self) -> None:
+        try:
+            attached = self._engine.start(self._defaults)
+        except EngineError as error:
+            send(self.actor_ref, EngineFailed(str(error)))
+            return
+        if self._over:
+            self._engine.discard(attached)  # the actor ended meanwhile
+            return
+        # Not by message: one behind a stop would be dropped, and the container stay.
+        self._attached = attached
+        gevent.spawn(self._write, attached)
+        self._read(attached)
+
+    def _read(self, attached: Attached) -> None:
+        """Reader greenlet: always drains, so that Docker never waits for us."""
+        reason = "stream ended"
+        try:
+            while data := attached.receive():
+                frames = self._decoder.feed(data)
+                if frames and not send(self.actor_ref, FramesReceived(tuple(frames))):
+                    return
+        except wire.ProtocolError as error:
+            reason = f"protocol: {error}"
+        if attached.stderr:
+            log.warning("%s said: %r", self.name, attached.stderr)
+        send(self.actor_ref, StreamEnded(reason))
+
+    def _write(self, attached: Attached) -> None:
+        """Writer greenlet: a write may wait for the runner; a handler may not."""
+        try:
+            while (data := self._outbox.get()) is not None:
+                attached.send(data)
+        except OSError:
+            return  # the reader sees the end of the stream
+
+    def engine_failed(self, message: EngineFailed) -> None:
+        """Docker could not: the pool waits before it tries again."""
+        self._fail(message.reason)
+
+    def _fail(self, reason: str) -> None:
+        if self.context.parent is not None:
+            send(self.context.parent, ContainerFailed(self.name, reason))
+        self._retire("failed")
+
+    # -------------------------------------------------------------------- frames
+
+    def frames_received(self, message: FramesReceived) -> None:
+        """Handle what the runner wrote, then show what there is to show."""
+        for kind, payload in message.frames:
+            self._handle_frame(kind, payload)
+            if self._retiring:
+                return
+        if self._output.size:
+            self._flush_soon()
+
+    def _handle_frame(self, kind: int, payload: bytes) -> None:
+        if kind in {wire.STDOUT, wire.STDERR} and self._run is not None:
+            stream: Literal["stdout", "stderr"]
+            stream = "stdout" if kind == wire.STDOUT else "stderr"
+            self._output.add(self._phase, stream, payload)
+        elif kind == wire.READY and self._state in {"starting", "scrubbing"}:
+            self._clean()
+        elif kind == wire.PHASE and self._run is not None:
+            self._publish(self._output.take_all(self._phase))
+            self._phase = json.loads(payload)["phase"]
+        elif kind == wire.DONE and self._state == "busy":
+            self._done(json.loads(payload))
+        elif kind == wire.DIRTY:
+            self._dirty(json.loads(payload))
+        else:
+            self._retire("protocol")
+
+    def _clean(self) -> None:
+        """Be idle, or end if this was the last job."""
+        self.cancel_timer("start")
+        self.cancel_timer("scrub")
+        if self._state == "starting":
+            if self.context.parent is not None:
+                send(self.context.parent, ContainerReady(self.name))
+        else:
+            self._jobs += 1
+            instruments.scrub_seconds.observe(self.now() - self._done_at)
+        reason = self._reason_to_end()
+        if reason:
+            self._retire(reason)
+            return
+        self._enter("idle")
+        self.tell(self._scheduler, ContainerIdle(self.name, self._language))
+
+    def _reason_to_end(self) -> str:
+        if self._jobs >= self._config.jobs_max:
+            return "jobs"
+        if self.now() - self._born_at >= self._config.age_s_max:
+            return "age"
+        if self._jobs and self._config.reuse == "never":
+            return "reuse"
+        return ""
+
+    def _dirty(self, verdict: dict[str, Any]) -> None:
+        """End; a job that was killed for memory has its outcome all the same."""
+        reason = str(verdict["reason"])
+        log.warning("%s is dirty: %s", self.name, reason)
+        if self._state == "starting":
+            self._fail(reason)
+            return
+        if self._state == "busy" and verdict["out_of_memory"]:
+            self._finish(JobResult(Outcome.OUT_OF_MEMORY))
+            reason = "oom"
+        self._retire("oom" if reason == "oom" else "dirty")
+
+    def stream_ended(self, message: StreamEnded) -> None:
+        """The container has died under us."""
+        if self._state == "starting":
+            self._fail(message.reason)
+            return
+        protocol = message.reason.startswith("protocol")
+        self._retire("protocol" if protocol else "died")
+
+    # ----------------------------------------------------------------------- job
+
+    def run_job(self, message: RunJob) -> None:
+        """Send the job to the runner, or give it back when it can't be taken."""
+        job = message.lease.job
+        foreign = self._config.reuse == "tenant" and self._tenant not in {
+            None,
+            job.client,
+        }
+        if self._state != "idle" or foreign:
+            self.tell(self._queue, JobReturned(job.id, self.name))
+            if self._state == "idle":
+                self._retire("tenant")
+            return
+        self._enter("busy")
+        self._run, self._tenant = message, job.client
+        self._publish([Started()])
+        if job.limits.memory_mb != self._memory_mb:
+            gevent.spawn(self._set_memory, job.limits.memory_mb)
+        else:
+            self._send_job()
+
+    def _set_memory(self, memory_mb: int) -> None:
+        assert self._attached is not None  # noqa: S101 - an idle container has it
+        try:
+            self._engine.set_memory(self._attached, memory_mb)
+        except EngineError as error:
+            send(self.actor_ref, EngineFailed(str(error)))
+        else:
+            send(self.actor_ref, MemorySet(memory_mb))
+
+    def memory_set(self, message: MemorySet) -> None:
+        """The limit that the job asked for is in force."""
+        self._memory_mb = message.memory_mb
+        self._send_job()
+
+    def _send_job(self) -> None:
+        assert self._run is not None  # noqa: S101 - run_job set it
+        job = self._run.lease.job
+        compile_s = compile_wall_s(self._defaults.language)
+        self._phase = "run" if self._defaults.language.compile is None else "compile"
+        self._outbox.put(job_frame(job, self._defaults, compile_s))
+        limit_s = job.limits.wall_time_s + compile_s + self._config.scrub_s
+        self.set_timer("deadline", limit_s + self._config.grace_s)
+
+    def cancel_job(self, message: CancelJob) -> None:
+        """Have the runner stop the job."""
+        if self._run is not None and self._run.lease.job.id == message.job_id:
+            self._outbox.put(wire.encode(wire.CANCEL))
+
+    def send_stdin(self, message: SendStdin) -> None:
+        """Pass bytes for the program on."""
+        if self._run is None or self._run.lease.job.id != message.job_id:
+            return  # it has ended meanwhile
+        if message.data:
+            self._outbox.put(wire.encode(wire.STDIN, message.data))
+        if message.end:
+            self._outbox.put(wire.encode(wire.STDIN_END))
+
+    def _done(self, evidence: dict[str, Any]) -> None:
+        assert self._run is not None  # noqa: S101 - busy
+        self._finish(job_result(evidence, self._run.queued_s))
+        self._enter("scrubbing")
+        self.set_timer("scrub", self._config.scrub_s + self._config.grace_s)
+
+    def _finish(self, result: JobResult) -> None:
+        """Hand the job's end to its queue; the slot is free."""
+        assert self._run is not None  # noqa: S101 - busy
+        self._publish(self._output.take_all(self._phase))
+        run, self._run = self._run, None
+        self.cancel_timer("deadline")
+        self._done_at = self.now()
+        finished = JobFinished(run.lease.job.id, run.attempt, result)
+        self.tell(self._queue, finished)
+        self.tell(self._scheduler, SlotFreed(self.name))
+
+    # ------------------------------------------------------------------- output
+
+    def _flush_soon(self) -> None:
+        """Show the first output at once, and what follows close on it together."""
+        quiet = self.now() - self._flushed_at >= FLUSH_S
+        if quiet or self._output.size >= FLUSH_BYTES:
+            self._flush()
+        elif not self.has_timer("flush"):
+            self.set_timer("flush", FLUSH_S)
+
+    def _flush(self) -> None:
+        self._flushed_at = self.now()
+        self._publish(self._output.take())
+
+    def _publish(self, bodies: Iterable[EventBody | Output]) -> None:
+        run = self._run
+        if run is not None:
+            job_id = run.lease.job.id
+            self._unsent += [JobEvent(job_id, run.attempt, body) for body in bodies]
+        if self._unsent:
+            sent = self.tell(self._broker, PublishEvents(tuple(self._unsent)))
+            if sent:
+                self._unsent.clear()
+            else:
+                self.set_timer("unsent", FLUSH_S)  # the broker is being restarted
+
+    # ----------------------------------------------------------------------- end
+
+    def time_out(self, name: str) -> None:
+        """Flush, or end what takes too long."""
+        if name == "flush":
+            self._flush()
+        elif name == "unsent":
+            self._publish(())
+        elif name == "start":
+            self._fail(f"not ready after {START_S:.0f} s")
+        else:
+            if self._run is not None:
+                text = "the sandbox did not stop it in time and was destroyed"
+                self._finish(JobResult(Outcome.TIMED_OUT, message=text))
+            self._retire(name)
+
+    def report_state(self, message: ReportState) -> None:
+        """Tell a new scheduler whether we are idle or running a job."""
+        if self._state == "idle":
+            self.tell(self._scheduler, ContainerIdle(self.name, self._language))
+        elif self._state == "busy":
+            self.tell(self._scheduler, ContainerBusy(self.name, self._language))
+
+    def retire(self, message: Retire) -> None:
+        """End, unless a job has come meanwhile."""
+        if self._state == "idle":
+            self._retire(message.reason)
+
+    def _retire(self, reason: str) -> None:
+        if not self._retiring:
+            self._retiring = reason
+            labels = instruments.container_retirements_total.labels
+            labels(self._language, reason).inc()
+            self._enter(None)
+            self.stop()
+
+    def _enter(self, state: State | None) -> None:
+        """Change state, and the gauge with it."""
+        for known, step in ((self._state, -1), (state, 1)):
+            if known is not None:
+                instruments.containers.labels(self._language, known).inc(step)
+        self._state = state
+
+    def clean_up(self, *, crashed: bool) -> None:
+        """Destroy the container and tell who relied on it."""
+        self._over = True
+        self._enter(None)
+        self._outbox.put(None)
+        gone = ContainerGone(self.name, self._language)
+        self.tell(self._queue, gone)
+        self.tell(self._scheduler, gone)
+        if self._attached is not None:
+            self._engine.discard(self._attached)

@@ -1,0 +1,64 @@
+"""Names to living actors: what stays true across a restart is the name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pykka
+
+AnyRef = pykka.ActorRef[Any]
+
+
+def send(ref: AnyRef, message: object) -> bool:
+    """Tell; False when the actor is dead, which is a normal thing to happen."""
+    try:
+        ref.tell(message)
+    except pykka.ActorDeadError:
+        return False
+    return True
+
+
+class Directory:
+    """The names of all living actors.
+
+    Supervisors write it: they enter a child when they start it and strike it out
+    when it has gone. Everybody else looks names up at the moment of sending, so
+    that nobody holds a reference across a restart.
+    """
+
+    def __init__(self) -> None:
+        self._refs: dict[str, AnyRef] = {}
+
+    def enter(self, name: str, ref: AnyRef) -> None:
+        """Let `name` mean this actor from now on."""
+        self._refs[name] = ref
+
+    def strike(self, name: str, ref: AnyRef) -> None:
+        """Forget `name`, unless it means a successor already."""
+        if self._refs.get(name) is ref:
+            del self._refs[name]
+
+    def names(self, prefix: str = "") -> list[str]:
+        """Return the names that start with `prefix`, in the order of entry."""
+        return [name for name in self._refs if name.startswith(prefix)]
+
+    def tell(self, name: str, message: object) -> bool:
+        """Send to the actor of this name; False when there is none just now."""
+        ref = self._refs.get(name)
+        return ref is not None and send(ref, message)
+
+    def ask(self, name: str, message: object, timeout_s: float) -> Any:
+        """Ask from outside the actor system, and wait at most `timeout_s`.
+
+        Raises LookupError when no such actor lives or it dies before the answer,
+        and TimeoutError when it does not answer in time.
+        """
+        ref = self._refs.get(name)
+        if ref is None:
+            raise LookupError(name)
+        try:
+            return ref.ask(message, timeout=timeout_s)
+        except pykka.ActorDeadError as error:
+            raise LookupError(name) from error
+        except pykka.Timeout as error:
+            raise TimeoutError(name) from error

@@ -1,0 +1,226 @@
+"""The engine port: all that the service asks of Docker while it runs.
+
+Its calls take time, so actors make them in greenlets of their own. The Docker SDK's
+sharp edges live here and nowhere else: how to read and write an attach stream, how to
+close one, and in which order to let a container go.
+"""
+
+from __future__ import annotations
+
+import logging
+import struct
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import docker
+import docker.errors
+import requests
+from docker.types import Ulimit
+from gevent.lock import BoundedSemaphore
+from gevent.pool import Group
+
+from actors.sandbox import MIB, OVERHEAD_MB, container_options
+
+if TYPE_CHECKING:
+    from actors.sandbox import LanguageDefaults, SandboxConfig
+
+log = logging.getLogger("warmbox.engine")
+
+ENGINE_ERRORS = (docker.errors.DockerException, requests.RequestException, OSError)
+TIMEOUT_S = 30
+RECV_BYTES = 65536
+STDERR_KEPT = 2000
+_HEAD = struct.Struct(">BxxxI")
+_STDOUT = 1
+
+
+class EngineError(Exception):
+    """Docker did not do what was asked; the text is for people."""
+
+
+class Attached:
+    """A running container and its attach stream: one reader, one writer."""
+
+    def __init__(self, container_id: str, response_socket: Any, uid_first: int) -> None:
+        self.id = container_id
+        self.uid_first = uid_first
+        self.stderr = b""
+        self._io = response_socket
+        self._socket = response_socket._sock  # noqa: SLF001 - the SDK's is read-only
+        self._buffer = bytearray()
+
+    def send(self, data: bytes) -> None:
+        """Write to the container's stdin; blocks while it does not read."""
+        self._socket.sendall(data)
+
+    def receive(self) -> bytes:
+        """Return the next bytes of stdout, or nothing at the end of the stream.
+
+        Takes Docker's own framing apart (a head of eight bytes: stream and length);
+        stderr is kept for a post mortem.
+        """
+        while True:
+            data = self._take()
+            if data:
+                return data
+            try:
+                received = self._socket.recv(RECV_BYTES)
+            except OSError:
+                return b""  # closed from our side
+            if not received:
+                return b""
+            self._buffer += received
+
+    def _take(self) -> bytes:
+        parts = []
+        while len(self._buffer) >= _HEAD.size:
+            stream, length = _HEAD.unpack_from(self._buffer)
+            end = _HEAD.size + length
+            if len(self._buffer) < end:
+                break
+            data = bytes(self._buffer[_HEAD.size : end])
+            del self._buffer[:end]
+            if stream == _STDOUT:
+                parts.append(data)
+            else:
+                self.stderr = (self.stderr + data)[-STDERR_KEPT:]
+        return b"".join(parts)
+
+    def close(self) -> None:
+        """Give the descriptor back. Closing the SDK's socket object does not."""
+        with suppress(OSError, ValueError):
+            self._io._response.close()  # noqa: SLF001 - see above
+
+
+class Engine:
+    """Docker, as far as the service needs it while it runs."""
+
+    def __init__(self, config: SandboxConfig) -> None:
+        self.config = config
+        self._client = docker.APIClient(timeout=TIMEOUT_S, max_pool_size=64)
+        self._starting = BoundedSemaphore(config.starts_max)
+        self._uid_slots: set[int] = set()
+        self._discards = Group()
+
+    # ------------------------------------------------------------------- start
+
+    def start(self, defaults: LanguageDefaults) -> Attached:
+        """Create, attach and start a container; blocks. Raises EngineError."""
+        with self._starting:
+            uid_first = self._take_uids()
+            container_id = ""
+            try:
+                container_id = self._create(defaults, uid_first)
+                return self._attach_and_start(container_id, uid_first)
+            except ENGINE_ERRORS as error:
+                self._give_uids_back(uid_first)
+                if container_id:
+                    self._remove(container_id)
+                raise EngineError(explain(error)) from error
+
+    def _create(self, defaults: LanguageDefaults, uid_first: int) -> str:
+        options = container_options(defaults, self.config, uid_first)
+        host = self._client.create_host_config(
+            **options["host"],
+            oom_score_adj=0,
+            ulimits=[
+                Ulimit(name=name, soft=value, hard=value)
+                for name, value in options["ulimits"].items()
+            ],
+        )
+        created = self._client.create_container(
+            options["image"],
+            options["command"],
+            labels=options["labels"],
+            stdin_open=True,
+            tty=False,
+            network_disabled=True,
+            host_config=host,
+        )
+        return str(created["Id"])
+
+    def _attach_and_start(self, container_id: str, uid_first: int) -> Attached:
+        params = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+        attached = Attached(
+            container_id,
+            self._client.attach_socket(container_id, params=params),
+            uid_first,
+        )
+        try:
+            self._client.start(container_id)
+        except ENGINE_ERRORS:
+            attached.close()
+            raise
+        return attached
+
+    def _take_uids(self) -> int:
+        slot = next(n for n in range(1 << 20) if n not in self._uid_slots)
+        self._uid_slots.add(slot)
+        return self.config.uid_first + slot * self.config.uids
+
+    def _give_uids_back(self, uid_first: int) -> None:
+        slot = (uid_first - self.config.uid_first) // self.config.uids
+        self._uid_slots.discard(slot)
+
+    # --------------------------------------------------------------------- life
+
+    def set_memory(self, attached: Attached, memory_mb: int) -> None:
+        """Change a container's memory limit; blocks. Raises EngineError."""
+        memory = (memory_mb + OVERHEAD_MB) * MIB
+        try:
+            self._client.update_container(
+                attached.id, mem_limit=memory, memswap_limit=memory
+            )
+        except ENGINE_ERRORS as error:
+            raise EngineError(explain(error)) from error
+
+    def discard(self, attached: Attached) -> None:
+        """Destroy a container in a greenlet; its uids are free when it is gone.
+
+        First the attach stream: a kill hangs while one is open and not read.
+        """
+        attached.close()
+        self._discards.spawn(self._discard, attached)
+
+    def _discard(self, attached: Attached) -> None:
+        if self._remove(attached.id):
+            self._give_uids_back(attached.uid_first)
+
+    def _remove(self, container_id: str) -> bool:
+        try:
+            self._client.remove_container(container_id, force=True)
+        except docker.errors.NotFound:
+            return True
+        except docker.errors.APIError as error:
+            if error.status_code == requests.codes.conflict:
+                return True  # it is being removed already
+            log.warning("container %s: %s", container_id[:12], explain(error))
+            return False
+        except ENGINE_ERRORS as error:
+            log.warning("container %s: %s", container_id[:12], explain(error))
+            return False
+        return True
+
+    # ---------------------------------------------------------------- leftovers
+
+    def sweep(self) -> int:
+        """Destroy every container that bears our label; returns how many."""
+        label = f"warmbox.service={self.config.service}"
+        try:
+            found = self._client.containers(all=True, filters={"label": label})
+        except ENGINE_ERRORS as error:
+            raise EngineError(explain(error)) from error
+        pool = Group()
+        pool.map(self._remove, [container["Id"] for container in found])
+        return len(found)
+
+    def settle(self, timeout_s: float) -> None:
+        """Wait until all discarded containers are gone."""
+        self._discards.join(timeout=timeout_s)
+
+
+def explain(error: Exception) -> str:
+    """Return one line for people."""
+    if isinstance(error, docker.errors.APIError) and error.explanation:
+        return str(error.explanation)
+    return f"{type(error).__name__}: {error}"

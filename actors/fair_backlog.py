@@ -1,0 +1,65 @@
+"""A backlog that is fair between clients: round robin, first come first in each."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+
+class FairBacklog:
+    """Job ids waiting, each in its client's turn. All but `position` is O(1)."""
+
+    def __init__(self) -> None:
+        self._clients: OrderedDict[str, OrderedDict[str, None]] = OrderedDict()
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def push(self, client: str, job_id: str, *, front: bool = False) -> None:
+        """Add the job as its client's last, or as the very next with `front`."""
+        jobs = self._clients.setdefault(client, OrderedDict())
+        jobs[job_id] = None
+        self._count += 1
+        if front:
+            jobs.move_to_end(job_id, last=False)
+            self._clients.move_to_end(client, last=False)
+
+    def pop(self) -> str:
+        """Take the next job; its client goes to the end of the round."""
+        client, jobs = next(iter(self._clients.items()))
+        job_id, _ = jobs.popitem(last=False)
+        self._count -= 1
+        if jobs:
+            self._clients.move_to_end(client)
+        else:
+            del self._clients[client]
+        return job_id
+
+    def remove(self, client: str, job_id: str) -> bool:
+        """Take a job out; False when it does not wait here."""
+        jobs = self._clients.get(client)
+        if jobs is None or job_id not in jobs:
+            return False
+        del jobs[job_id]
+        self._count -= 1
+        if not jobs:
+            del self._clients[client]
+        return True
+
+    def position(self, client: str, job_id: str) -> int | None:
+        """Return the job's turn, counting from 1, if no other job comes or goes.
+
+        With `k` jobs of its own client before it, every other client has its turn
+        `k` times first, and once more when it stands earlier in the round.
+        """
+        own = self._clients.get(client)
+        if own is None or job_id not in own:
+            return None
+        before = next(i for i, known in enumerate(own) if known == job_id)
+        turn, earlier = before + 1, True
+        for name, jobs in self._clients.items():
+            if name == client:
+                earlier = False
+            else:
+                turn += min(len(jobs), before + earlier)
+        return turn

@@ -1,0 +1,596 @@
+"""The whole vocabulary: what actors, gateway and supervisors say to each other.
+
+A command is an imperative (`RunJob`), a fact a past participle (`JobDelivered`).
+Everything is frozen: messages are not copied on their way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+# --------------------------------------------------------------------- jobs
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """One uploaded file. `name` is a checked relative path with forward slashes."""
+
+    name: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one job may use, already capped by the settings."""
+
+    wall_time_s: float
+    cpu_time_s: float
+    memory_mb: int
+    output_kb: int
+    processes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One accepted request to run a program."""
+
+    id: str
+    language: str
+    client: str
+    """Whose turn it takes: the rate-limit and fairness key."""
+    files: tuple[SourceFile, ...]
+    """The first is the main one."""
+    stdin: bytes
+    stdin_open: bool
+    """Whether stdin stays open after `stdin` for more bytes to follow."""
+    args: tuple[str, ...]
+    env: tuple[tuple[str, str], ...]
+    limits: Limits
+    created_at: float
+    """Seconds since the epoch; shown to people, never used to measure."""
+    fingerprint: str = ""
+    """A digest of the request under an idempotency key; empty without a key."""
+
+
+class Outcome(StrEnum):
+    """How a job ended, told by evidence."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    SIGNALLED = "signalled"
+    TIMED_OUT = "timed_out"
+    OUT_OF_MEMORY = "out_of_memory"
+    OUTPUT_EXCEEDED = "output_exceeded"
+    COMPILE_FAILED = "compile_failed"
+    CANCELLED = "cancelled"
+    INTERNAL_ERROR = "internal_error"
+
+
+@dataclass(frozen=True, slots=True)
+class CompileResult:
+    """How the compile step ended; its output travels as events."""
+
+    outcome: Outcome
+    exit_code: int | None
+    signal: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a job used. None means not measured, because it did not get so far."""
+
+    queue_ms: float | None = None
+    compile_ms: float | None = None
+    wall_ms: float | None = None
+    cpu_ms: float | None = None
+    memory_kb: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobResult:
+    """The end of a job, without its texts."""
+
+    outcome: Outcome
+    exit_code: int | None = None
+    signal: int | None = None
+    compile: CompileResult | None = None
+    usage: Usage = field(default_factory=Usage)
+    truncated: bool = False
+    """True when output past the limit was thrown away."""
+    message: str = ""
+    """One sentence for people; empty when the outcome says it all."""
+
+
+# ------------------------------------------------------------------- events
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The broker has the job. Opens the job's log; watchers do not see it."""
+
+    language: str
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """The job waits in its language queue, `position` counting from 1."""
+
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A container has begun with the job."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restarted:
+    """What ran the job died; output so far is void and the job waits again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Bytes that the program or its compiler wrote.
+
+    A chunk never ends within a UTF-8 sequence that its program went on to finish.
+    """
+
+    phase: Literal["compile", "run"]
+    stream: Literal["stdout", "stderr"]
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The terminal event: exactly one is shown for each job."""
+
+    result: JobResult
+
+
+EventBody = Accepted | Queued | Started | Restarted | Output | Finished
+
+
+@dataclass(frozen=True, slots=True)
+class JobEvent:
+    """Something that happened to a job, in its `attempt` counting from 1."""
+
+    job_id: str
+    attempt: int
+    body: EventBody
+
+
+# ----------------------------------------------- gateway and broker: publish
+
+
+@dataclass(frozen=True, slots=True)
+class PublishJob:
+    """Take the job for good. `reply` gets exactly one `PublishReply`."""
+
+    job: Job
+    reply: Callable[[PublishReply], None]
+
+
+@dataclass(frozen=True, slots=True)
+class PublishReply:
+    """The broker's answer to a `PublishJob`."""
+
+    status: Literal["accepted", "duplicate", "queue_full", "unavailable", "draining"]
+    fingerprint: str = ""
+    """With `duplicate`: the fingerprint of the job that has this id already."""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelJob:
+    """Stop the job, whether queued, compiling or running."""
+
+    job_id: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class SendStdin:
+    """Bytes for the job's stdin; `end` closes it after them."""
+
+    job_id: str
+    language: str
+    data: bytes
+    end: bool
+
+
+JobControl = CancelJob | SendStdin
+
+
+@dataclass(frozen=True, slots=True)
+class BeginDrain:
+    """Refuse new jobs from now on. `reply` is called once none is unfinished."""
+
+    reply: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class EndUnfinished:
+    """The drain time is over: end every unfinished job as an internal error."""
+
+    reply: Callable[[int], None]
+    """Gets the number of jobs ended so."""
+
+
+# --------------------------------------------- broker and its other customers
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """An unacknowledged delivery that a language queue holds."""
+
+    tag: int
+    generation: int
+    """Counts subscriptions: a lease of an earlier one is stale, never acked."""
+    job: Job
+    attempt: int
+    """The number of this attempt; above 1 when an earlier delivery was begun."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubscribeJobs:
+    """Deliver the language's jobs and controls to the actor of this name."""
+
+    language: str
+    queue_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobDelivered:
+    """A job for the language queue to look after."""
+
+    lease: Lease
+
+
+@dataclass(frozen=True, slots=True)
+class AckJob:
+    """The job has ended and its terminal event is confirmed."""
+
+    lease: Lease
+
+
+@dataclass(frozen=True, slots=True)
+class PublishEvents:
+    """Append to the event stream, in this order."""
+
+    events: tuple[JobEvent, ...]
+    confirm_to: str | None = None
+    """The actor that gets an `EventsConfirmed`, if any."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventsConfirmed:
+    """These events are in the stream for good."""
+
+    events: tuple[JobEvent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SubscribeEvents:
+    """Send the actor of this name the stream from `offset` on, then the live."""
+
+    subscriber: str
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class EventsReceived:
+    """The next events of the stream; `next_offset` follows the last of them."""
+
+    events: tuple[JobEvent, ...]
+    next_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerStarted:
+    """A broker connection is up anew: subscribe again."""
+
+
+# ----------------------------------- scheduler, language queues and containers
+
+
+@dataclass(frozen=True, slots=True)
+class JobsWaiting:
+    """How many leases wait in this language's backlog now."""
+
+    language: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchJob:
+    """Hand the next lease in turn to this idle container."""
+
+    container: str
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchDeclined:
+    """The backlog was empty: the container is still idle."""
+
+    container: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunJob:
+    """Run the lease's job; the container is idle."""
+
+    lease: Lease
+    attempt: int
+    queued_s: float
+    """How long the job has waited, for its usage."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobFinished:
+    """A container is through with a job; the queue makes the end known."""
+
+    job_id: str
+    attempt: int
+    result: JobResult
+
+
+@dataclass(frozen=True, slots=True)
+class JobReturned:
+    """A container could not take the job, and has not begun with it."""
+
+    job_id: str
+    container: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerIdle:
+    """The container is proven clean and waits for a job."""
+
+    container: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerBusy:
+    """The container runs a job; an answer to `ReportState`."""
+
+    container: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class SlotFreed:
+    """The container's job has ended; it is being scrubbed."""
+
+    container: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerGone:
+    """The container is dead or retired and will not be heard of again."""
+
+    container: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportState:
+    """A new scheduler asks queues and containers how things stand."""
+
+
+# ------------------------------------------------------------------- engine
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFailed:
+    """The engine could not do what was asked."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FramesReceived:
+    """What the runner wrote, decoded, in order."""
+
+    frames: tuple[tuple[int, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEnded:
+    """The attach stream is at its end: the container has died or babbled."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemorySet:
+    """The container's memory limit is in force."""
+
+    memory_mb: int
+
+
+# --------------------------------------------------------------- supervision
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """Set yourself up. Every actor's first message, sent by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A timer of the actor has run out."""
+
+    name: str
+    generation: int
+    """A tick whose timer was set anew or cancelled is stale."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildExited:
+    """The death notice to the supervisor."""
+
+    name: str
+    urn: str
+    crashed: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RestartChildren:
+    """A supervisor's note to itself: start what is down, in order."""
+
+
+# -------------------------------------------------------------------- pools
+
+
+@dataclass(frozen=True, slots=True)
+class GrowPool:
+    """Jobs wait, none of the language's containers is idle, slots are free."""
+
+    wanted: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrimIdle:
+    """Retire at most `excess` containers that have been idle for `idle_s`."""
+
+    language: str
+    excess: int
+    idle_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Retire:
+    """End after this: you are idle and no longer needed."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerReady:
+    """A container that was starting is ready for jobs."""
+
+    container: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerFailed:
+    """A container could not start or broke; for the pool's back-off."""
+
+    container: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DescribePool:
+    """Asked from outside; answered with a `PoolStatus`."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStatus:
+    """How one language's pool stands."""
+
+    language: str
+    ready: int
+    starting: int
+    paused: str
+    """Why no container is being started; empty when all is well."""
+
+
+# ------------------------------------------------------- position and buckets
+
+
+@dataclass(frozen=True, slots=True)
+class FindPosition:
+    """Asked from outside; answered with the job's turn (from 1) or None."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TakeToken:
+    """Ask for one token of this client's bucket."""
+
+    client: str
+    reply: Callable[[TokenReply], None]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenReply:
+    """The bucket's answer."""
+
+    granted: bool
+    limit: int
+    """The bucket's size."""
+    remaining: int
+    retry_after_s: float
+    """Until the next token; 0 when granted."""
+    reset_s: float
+    """Until the bucket is full again."""
+
+
+@dataclass(frozen=True, slots=True)
+class BucketFull:
+    """The bucket is full again and remembers nothing: it may go."""
+
+    client: str
+    asked: int
+    """How many requests it has answered; if more were passed to it, it stays."""
+
+
+# -------------------------------------------------------------------- relay
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedEvent:
+    """An event as watchers see it; `id` counts from 1 within its job."""
+
+    id: int
+    event: JobEvent
+
+
+@dataclass(frozen=True, slots=True)
+class WatchJob:
+    """Hand over the job's events after `after_id`, then the live ones.
+
+    `deliver` is called with a batch and must neither block nor raise. It returns
+    False when its watcher can't keep up, and is then forgotten. An empty batch says
+    that no more will come, though the job has not ended: watch again. Answered (when
+    asked) with True, or False when the job is unknown.
+    """
+
+    job_id: str
+    after_id: int
+    deliver: Callable[[tuple[NumberedEvent, ...]], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class UnwatchJob:
+    """Forget this watcher."""
+
+    job_id: str
+    deliver: Callable[[tuple[NumberedEvent, ...]], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class LookUpJob:
+    """Asked from outside; answered with a `JobView`, "expired" or None."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """A job as its events tell it."""
+
+    id: str
+    language: str
+    created_at: float
+    state: Literal["queued", "running", "done"]
+    attempt: int
+    events: tuple[NumberedEvent, ...]
+    result: JobResult | None

@@ -1,0 +1,71 @@
+"""From the runner's evidence to a job's result."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING, Any
+
+from actors.messages import CompileResult, JobResult, Outcome, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+STOPPED = {
+    "wall": Outcome.TIMED_OUT,
+    "cpu": Outcome.TIMED_OUT,
+    "output": Outcome.OUTPUT_EXCEEDED,
+    "cancelled": Outcome.CANCELLED,
+}
+"""What the runner stops a step for."""
+
+
+def step_outcome(evidence: Mapping[str, Any], oom: int) -> Outcome:
+    """Return how one step ended.
+
+    Our own reasons for stopping it come first, then the kernel's counter, then the
+    way the process ended: a SIGKILL alone proves nothing.
+    """
+    if evidence["stopped"] is not None:
+        return STOPPED[evidence["stopped"]]
+    if evidence["exit_code"] == 0:
+        return Outcome.SUCCESS
+    if oom > 0:
+        return Outcome.OUT_OF_MEMORY
+    if evidence["signal"] == signal.SIGXCPU:
+        return Outcome.TIMED_OUT
+    if evidence["signal"] is not None:
+        return Outcome.SIGNALLED
+    return Outcome.FAILURE
+
+
+def job_result(done: Mapping[str, Any], queued_s: float) -> JobResult:
+    """Return the result of a job from its DONE frame.
+
+    Raises KeyError or TypeError when the frame lacks what a runner sends.
+    """
+    compiled = done["compile"]
+    at_compile = done["phase"] == "compile"
+    outcome = step_outcome(done, done["oom"])
+    compile_result = None
+    if compiled is not None:
+        compile_result = CompileResult(
+            step_outcome(compiled, done["oom"] if at_compile else 0),
+            compiled["exit_code"],
+            compiled["signal"],
+        )
+    if at_compile and outcome in {Outcome.FAILURE, Outcome.SIGNALLED}:
+        outcome = Outcome.COMPILE_FAILED
+    return JobResult(
+        outcome=outcome,
+        exit_code=None if at_compile else done["exit_code"],
+        signal=None if at_compile else done["signal"],
+        compile=compile_result,
+        usage=Usage(
+            queue_ms=round(queued_s * 1e3, 3),
+            compile_ms=None if compiled is None else compiled["wall_ms"],
+            wall_ms=None if at_compile else done["wall_ms"],
+            cpu_ms=done["cpu_ms"],
+            memory_kb=done["memory_kb"],
+        ),
+        truncated=done["truncated"],
+    )

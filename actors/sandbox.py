@@ -1,0 +1,172 @@
+"""What a container is made of, and what a job's JOB frame says."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from images import wire
+
+if TYPE_CHECKING:
+    from actors.messages import Job
+    from images.catalog import Language
+
+MIB = 1 << 20
+BOX_GID = 990
+"""The group that may make directories in /box; images/launcher.py has it too."""
+
+OVERHEAD_PIDS = 32
+"""Processes and threads of our own in a container: runner, launcher, waiting ones."""
+
+OVERHEAD_MB = 48
+"""Memory of our own in a container: runner, launcher and a waiting interpreter."""
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxConfig:
+    """The settings that every container shares."""
+
+    service: str
+    """Whose containers these are: the value of the label."""
+    runtime: str
+    reuse: Literal["always", "tenant", "never"]
+    jobs_max: int
+    """Jobs after which a container is replaced."""
+    age_s_max: float
+    scrub_s: float
+    grace_s: float
+    """What the host allows beyond the limits that the runner enforces."""
+    cpus: float
+    uid_first: int
+    uids: int
+    """How many uids a container takes, one for each job."""
+    starts_max: int
+    """Containers that may be starting at once."""
+    processes_max: int
+    """The cap on a job's processes."""
+    cpu_s_max: float
+    """The cap on a job's CPU time."""
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageDefaults:
+    """One language as a container needs it, the settings' overrides applied."""
+
+    language: Language
+    image: str
+    processes: int
+    memory_mb: int
+
+
+def runner_config(
+    defaults: LanguageDefaults, config: SandboxConfig, uid_first: int
+) -> str:
+    """Return the runner's only argument."""
+    language = defaults.language
+    warm = language.warm
+    return json.dumps(
+        {
+            "uid_first": uid_first,
+            "uid_count": config.uids,
+            "steps": 1 if language.compile is None else 2,
+            "warm": warm and {"kind": warm.kind, "argv": list(warm.argv)},
+            "env": dict(language.env),
+            "processes": defaults.processes,
+            "cpu_s_max": config.cpu_s_max,
+            "scrub_s": config.scrub_s,
+        }
+    )
+
+
+def container_options(
+    defaults: LanguageDefaults, config: SandboxConfig, uid_first: int
+) -> dict[str, Any]:
+    """Return the arguments of Docker's create call, the design's section 6 as data."""
+    tmpfs = "rw,nosuid,nodev"
+    memory = (defaults.memory_mb + OVERHEAD_MB) * MIB
+    return {
+        "image": defaults.image,
+        "command": [runner_config(defaults, config, uid_first)],
+        "labels": {
+            "warmbox.service": config.service,
+            "warmbox.language": defaults.language.name,
+        },
+        "host": {
+            "network_mode": "none",
+            "read_only": True,
+            "cap_drop": ["ALL"],
+            "cap_add": ["SETUID", "SETGID", "KILL"],
+            "security_opt": ["no-new-privileges"],
+            "mem_limit": memory,
+            "memswap_limit": memory,
+            "pids_limit": config.processes_max + OVERHEAD_PIDS,
+            "nano_cpus": int(config.cpus * 1e9),
+            "tmpfs": {
+                "/box": f"{tmpfs},exec,size=64m,nr_inodes=16k,mode=0771,gid={BOX_GID}",
+                "/tmp": f"{tmpfs},exec,size=64m,nr_inodes=16k,mode=1777",  # noqa: S108
+                "/dev/shm": f"{tmpfs},noexec,size=16m,nr_inodes=1k,mode=1777",  # noqa: S108
+            },
+            "log_config": {"Type": "none", "Config": {}},
+            "ipc_mode": "private",
+            "runtime": config.runtime,
+            "auto_remove": True,
+        },
+        "ulimits": {"core": 0, "nofile": 1024, "fsize": 64 * MIB, "memlock": 65536},
+    }
+
+
+def job_frame(job: Job, defaults: LanguageDefaults, compile_wall_s: float) -> bytes:
+    """Return the JOB frame of a job."""
+    language = defaults.language
+    names = [file.name for file in job.files]
+    main = names[0]
+    limits = job.limits
+    steps = []
+    for phase, step in (("compile", language.compile), ("run", language.run)):
+        if step is None:
+            continue
+        wall_s = limits.wall_time_s
+        cpu_s = limits.cpu_time_s
+        if phase == "compile":
+            wall_s = cpu_s = compile_wall_s
+        steps.append(
+            {
+                "phase": phase,
+                "argv": step.expand(main, names, job.args),
+                "wall_s": wall_s,
+                "cpu_s": cpu_s,
+                "output_bytes": limits.output_kb * 1024,
+            }
+        )
+    header = {
+        "files": [(file.name, len(file.content)) for file in job.files],
+        "stdin_open": job.stdin_open,
+        "env": dict(job.env),
+        "processes": limits.processes,
+        "steps": steps,
+        "warm": is_warm(job, defaults),
+    }
+    blobs = [file.content for file in job.files]
+    payload = wire.pack_job(json.dumps(header).encode(), [*blobs, job.stdin])
+    return wire.encode(wire.JOB, payload)
+
+
+def is_warm(job: Job, defaults: LanguageDefaults) -> bool:
+    """Tell whether the waiting interpreter can run this job.
+
+    It was started with the default environment and limits and the usual main file;
+    a program must not be able to tell, so anything else starts cold.
+    """
+    return (
+        not job.env
+        and job.files[0].name == defaults.language.main
+        and job.limits.processes == defaults.processes
+    )
+
+
+def compile_wall_s(language: Language) -> float:
+    """Return the time that the language's compile step may take, 0 without one."""
+    if language.compile is None:
+        return 0.0
+    return language.compile.wall_time_s or language.limits.wall_time_s

@@ -1,0 +1,147 @@
+"""The scheduler: matches waiting jobs to idle containers.
+
+Theory of operation. The scheduler owns two facts and one budget: how many jobs wait
+in each language's queue, which containers are idle, and how many jobs may run at
+once over all languages. Queues and containers tell it their changes; after each one
+it settles (`_match`): while a slot is free and some language has both a waiting job
+and an idle container, it tells that language's queue to dispatch to that container,
+the languages taking turns. The queue hands the job to the container itself. So the
+scheduler never holds a job, and nothing is lost with it: a new one starts empty, asks
+everybody how things stand (`ReportState`), and is right again after the answers.
+
+A slot is taken at the match and freed by whichever comes first: the container says
+that its job has ended (`SlotFreed`), is idle again, or is gone; or the queue declines
+because the job was cancelled meanwhile. Each is safe to hear twice.
+
+When a language has jobs waiting, slots are free and none of its containers is idle,
+its pool is asked to grow; when the pool has too many, the scheduler picks those to
+retire, since only it knows that they will not be given a job in the same moment.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from actors.actor import Actor, Context
+from actors.messages import DispatchJob, GrowPool, ReportState, Retire
+
+if TYPE_CHECKING:
+    from actors.messages import (
+        Boot,
+        ContainerBusy,
+        ContainerGone,
+        ContainerIdle,
+        DispatchDeclined,
+        JobsWaiting,
+        SlotFreed,
+        TrimIdle,
+    )
+
+
+class Scheduler(Actor):
+    """Owns the demand: idle containers, waiting counts, running slots.
+
+    languages: the prefix of the languages' names; `<prefix><language>/queue` is a
+    queue and `<prefix><language>/pool` a pool.
+    """
+
+    def __init__(self, context: Context, languages: str, running_max: int) -> None:
+        super().__init__(context)
+        self._languages = languages
+        self._running_max = running_max
+        self._waiting: dict[str, int] = {}
+        self._idle: dict[str, dict[str, float]] = {}
+        self._running: dict[str, str] = {}
+        self._grow_asked: dict[str, int] = {}
+
+    def boot(self, message: Boot) -> None:
+        """Ask everybody how things stand."""
+        for name in self.directory.names(self._languages):
+            if not name.endswith("/pool") and name.count("/") > 2:  # noqa: PLR2004
+                self.tell(name, ReportState())
+
+    # ------------------------------------------------------------------- facts
+
+    def jobs_waiting(self, message: JobsWaiting) -> None:
+        """Note a queue's depth."""
+        self._waiting[message.language] = message.count
+        self._match()
+
+    def container_idle(self, message: ContainerIdle) -> None:
+        """Note a container that can take a job."""
+        self._running.pop(message.container, None)
+        idle = self._idle.setdefault(message.language, {})
+        idle.setdefault(message.container, self.now())
+        self._match()
+
+    def container_busy(self, message: ContainerBusy) -> None:
+        """Note what runs since before we started."""
+        self._idle.get(message.language, {}).pop(message.container, None)
+        self._running[message.container] = message.language
+
+    def slot_freed(self, message: SlotFreed) -> None:
+        """Another job may run while this container is scrubbed."""
+        self._running.pop(message.container, None)
+        self._match()
+
+    def dispatch_declined(self, message: DispatchDeclined) -> None:
+        """Nothing waited: the container is idle as before."""
+        language = self._running.pop(message.container, None)
+        if language is not None:
+            idle = self._idle.setdefault(language, {})
+            idle.setdefault(message.container, self.now())
+        self._match()
+
+    def container_gone(self, message: ContainerGone) -> None:
+        """Forget the container."""
+        self._running.pop(message.container, None)
+        self._idle.get(message.language, {}).pop(message.container, None)
+        self._match()
+
+    # ---------------------------------------------------------------- settling
+
+    def _match(self) -> None:
+        """Bring idle containers and waiting jobs together. Nobody else does."""
+        while len(self._running) < self._running_max:
+            language = self._next_language()
+            if language is None:
+                break
+            self._dispatch(language)
+        self._ask_for_more()
+
+    def _next_language(self) -> str | None:
+        """Return the next language in turn with a job and a container for it."""
+        for language, count in self._waiting.items():
+            if count > 0 and self._idle.get(language):
+                return language
+        return None
+
+    def _dispatch(self, language: str) -> None:
+        count = self._waiting.pop(language)
+        # Last in, first out: what was busy just now is warm, the rest may retire.
+        container, since = self._idle[language].popitem()
+        if self.tell(f"{self._languages}{language}/queue", DispatchJob(container)):
+            self._waiting[language] = count - 1
+            self._running[container] = language
+        else:
+            self._idle[language][container] = since  # the queue is being restarted
+
+    def _ask_for_more(self) -> None:
+        free = self._running_max - len(self._running)
+        for language, count in self._waiting.items():
+            starved = count > 0 and not self._idle.get(language)
+            wanted = min(count, free) if starved else 0
+            if wanted > 0 and wanted != self._grow_asked.get(language):
+                self.tell(f"{self._languages}{language}/pool", GrowPool(wanted))
+            self._grow_asked[language] = wanted
+
+    # ------------------------------------------------------------------ trimming
+
+    def trim_idle(self, message: TrimIdle) -> None:
+        """Retire the containers that have been idle for longest."""
+        idle = self._idle.get(message.language, {})
+        limit = self.now() - message.idle_s
+        old = [name for name, since in idle.items() if since <= limit]
+        for name in old[: message.excess]:
+            del idle[name]
+            self.tell(name, Retire("surplus"))

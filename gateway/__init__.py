@@ -1,0 +1,1 @@
+"""HTTP in, Server-Sent Events out."""

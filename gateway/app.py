@@ -1,0 +1,89 @@
+"""All routes on one page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import bottle
+
+from gateway.drafts import Drafter
+from gateway.faults import error_page, guard
+from gateway.jobs import Jobs
+from gateway.openapi import describe
+from gateway.pages import Pages
+from gateway.replies import reply
+from gateway.service import Service
+from gateway.submission import Submission
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from gateway.config import GatewayConfig
+    from gateway.ports import Directory
+    from images.catalog import Catalog
+
+
+def make_app(
+    config: GatewayConfig,
+    directory: Directory,
+    catalog: Catalog,
+    served: Mapping[str, str],
+) -> Any:
+    """Return the WSGI application.
+
+    `served` has the version of each language that jobs may be written in, as the
+    tool in its image prints it.
+    """
+    app = bottle.Bottle()
+    app.uninstall(True)  # our answers are whole responses; no plugin shapes them
+    app.install(guard)
+    app.default_error_handler = error_page
+    _add_jobs(app, config, directory, Drafter(config, catalog, served))
+    _add_service(app, Service(config, directory, catalog, served))
+    names = [*_names(catalog, served)]
+    _add_documents(app, describe(config, names))
+    return app
+
+
+def _add_jobs(
+    app: Any, config: GatewayConfig, directory: Directory, drafter: Drafter
+) -> None:
+    submission = Submission(config, directory, drafter)
+    jobs = Jobs(config, directory)
+    request = bottle.request
+    job = "/v1/jobs/<job_id>"
+    app.post("/v1/jobs", callback=lambda: submission.submit(request.environ))
+    app.get(job, callback=lambda job_id: jobs.show(job_id, request.query))
+    app.delete(job, callback=jobs.cancel)
+    app.get(
+        f"{job}/events",
+        callback=lambda job_id: jobs.follow(job_id, request.environ, request.query),
+    )
+    app.post(
+        f"{job}/stdin",
+        callback=lambda job_id: jobs.feed(job_id, request.environ, request.query),
+    )
+
+
+def _add_service(app: Any, service: Service) -> None:
+    routes: dict[str, Callable[[], Any]] = {
+        "/v1/languages": service.languages,
+        "/healthz": service.health,
+        "/readyz": service.readiness,
+        "/metrics": service.metrics,
+    }
+    for path, callback in routes.items():
+        app.get(path, callback=callback)
+
+
+def _add_documents(app: Any, description: Mapping[str, Any]) -> None:
+    pages = Pages()
+    request = bottle.request
+    app.get("/openapi.json", callback=lambda: reply(description))
+    app.get("/", callback=lambda: pages.index(request.environ))
+    app.get("/static/<name>", callback=lambda name: pages.file(name, request.environ))
+
+
+def _names(catalog: Catalog, served: Mapping[str, str]) -> Iterator[str]:
+    for name in served:
+        yield from (name, *catalog.languages[name].aliases)

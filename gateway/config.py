@@ -1,0 +1,42 @@
+"""What the gateway is told from outside, and every bound that it keeps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from actors.messages import Limits
+
+_CAPS = Limits(
+    wall_time_s=30, cpu_time_s=30, memory_mb=1024, output_kb=8192, processes=256
+)
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayConfig:
+    """The gateway's settings, handed down at the start."""
+
+    secret: bytes
+    """Makes the ids of jobs with an idempotency key: the same on all gateways."""
+    host: str = "127.0.0.1"
+    port: int = 8000
+    """0 lets the system choose."""
+    source_kb_max: int = 1024
+    """Of all files of a job together."""
+    body_kb_max: int = 8192
+    files_max: int = 64
+    args_max: int = 64
+    env_max: int = 64
+    stdin_kb_max: int = 1024
+    wait_s_max: int = 60
+    """The longest `Prefer: wait`."""
+    body_timeout_s: float = 10
+    idle_timeout_s: float = 75
+    """How long a kept connection may stay without a request."""
+    header_timeout_s: float = 10
+    publish_timeout_s: float = 5
+    connections_max: int = 12000
+    heartbeat_s: float = 15
+    watcher_events_max: int = 1024
+    """How far a watcher may fall behind before it has to come back."""
+    caps: Limits = _CAPS
+    """The most that a request may ask for."""

@@ -1,0 +1,133 @@
+"""One HTTP connection: what pywsgi leaves unbounded, and errors as documents."""
+
+from __future__ import annotations
+
+import socket
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import gevent
+from gevent.pywsgi import Input, WSGIHandler
+
+from gateway.problems import CONTENT_TYPE, KINDS, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_DISCARD_BYTES_MAX = 16 * 2**20
+_DISCARD_S = 2.0
+_PIECE_BYTES = 65536
+_DEAD_PEER_MS = 60_000
+
+
+class Body(Input):
+    """A request's body, of which the unread rest is thrown away within bounds.
+
+    pywsgi reads it to its end, which a client may let wait for ever. The rest must
+    be read a little: closing with unread bytes resets the connection, and the client
+    may lose the answer that tells it what was wrong.
+    """
+
+    __slots__ = ("abandoned",)
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.abandoned = False
+        """True when there is a rest still: the connection can't be used again."""
+
+    def _discard(self) -> None:
+        # A client that waits for leave to send its body does not get it here.
+        self.socket = None
+        self.abandoned = gevent.with_timeout(
+            _DISCARD_S, self._is_unfinished, timeout_value=True
+        )
+
+    def _is_unfinished(self) -> bool:
+        try:
+            pieces = range(_DISCARD_BYTES_MAX // _PIECE_BYTES)
+            return all(self.read(_PIECE_BYTES) for _ in pieces)
+        except OSError:
+            return True
+
+
+class Connection(WSGIHandler):
+    """Requests of one client, one after the other."""
+
+    wsgi_input: Body
+    server: Any  # a gateway.server.Server
+
+    def __init__(self, sock: Any, address: str, server: Any) -> None:
+        super().__init__(sock, address, server)
+        # Without this, an answer in two pieces waits 40 ms for the peer's ack.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # A peer that takes nothing for so long, or is gone, frees its place.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _DEAD_PEER_MS)
+
+    def hang_up(self) -> None:
+        """End an idle connection: its reader sees the end of the stream."""
+        self.socket.shutdown(socket.SHUT_RD)
+
+    def read_requestline(self) -> str:
+        """Wait for the next request, but not for ever."""
+        self.server.idle.add(self)
+        try:
+            return gevent.with_timeout(
+                self.server.config.idle_timeout_s,
+                super().read_requestline,
+                timeout_value="",
+            )
+        finally:
+            self.server.idle.discard(self)
+
+    def read_request(self, raw_requestline: str) -> Any:
+        """Read the header, but not for ever."""
+        return gevent.with_timeout(
+            self.server.config.header_timeout_s,
+            super().read_request,
+            raw_requestline,
+            timeout_value=None,
+        )
+
+    def handle_one_request(self) -> Any:
+        """Answer one request; a document also for what never became a request."""
+        outcome = super().handle_one_request()
+        if isinstance(outcome, tuple):
+            return outcome[0], _refusal(int(outcome[0]))
+        return None if self.server.stopping else outcome
+
+    def handle_one_response(self) -> None:
+        """Answer, and close when the rest of the body was not read."""
+        super().handle_one_response()
+        if self.wsgi_input.abandoned:
+            self.close_connection = True
+
+    def get_environ(self) -> dict[str, Any]:
+        """Return the environment, with a body that has an end in any case."""
+        environ = super().get_environ()
+        # For an "upgrade" pywsgi would hand out the bare connection.
+        self.wsgi_input = environ["wsgi.input"] = Body(
+            self.rfile,
+            self.content_length,
+            self.socket if environ.get("HTTP_EXPECT") == "100-continue" else None,
+            environ.get("HTTP_TRANSFER_ENCODING", "").lower() == "chunked",
+        )
+        environ["wsgi.input_terminated"] = True
+        return environ
+
+    def log_request(self) -> None:
+        """Log nothing: the metrics count, and a line a request costs too much."""
+
+
+def _refusal(status: int) -> bytes:
+    too_long = status == HTTPStatus.REQUEST_URI_TOO_LONG
+    code = "uri_too_long" if too_long else "bad_request"
+    problem = Problem(code, f"{KINDS[code][1]}.")
+    document = problem.document()
+    headers: Mapping[str, Any] = {
+        "Content-Type": CONTENT_TYPE,
+        "Content-Length": len(document),
+        "Connection": "close",
+    }
+    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "", ""]).encode() + document

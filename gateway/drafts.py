@@ -1,0 +1,140 @@
+"""From a request of the right shape to a job within the settings' bounds."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from actors.messages import Limits, SourceFile
+from gateway.names import find_clash
+from gateway.problems import Problem
+
+if TYPE_CHECKING:
+    from gateway.config import GatewayConfig
+    from gateway.requests import JobRequest
+    from images.catalog import Catalog, Language
+
+# The kernel gives a program 128 KiB for one word and some more for all of them.
+_WORDS_BYTES_MAX = 65536
+_LIMITS = ("wall_time_s", "cpu_time_s", "memory_mb", "output_kb", "processes")
+
+Errors = Iterator[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """All of a job that its client decides."""
+
+    language: str
+    files: tuple[SourceFile, ...]
+    stdin: bytes
+    stdin_open: bool
+    args: tuple[str, ...]
+    env: tuple[tuple[str, str], ...]
+    limits: Limits
+
+    def fingerprint(self) -> str:
+        """Return a digest that differs when anything of it does."""
+        return hashlib.sha256(repr(self).encode()).hexdigest()
+
+
+class Drafter:
+    """Makes drafts of the languages that are served, within the configured caps."""
+
+    def __init__(
+        self, config: GatewayConfig, catalog: Catalog, served: Mapping[str, str]
+    ) -> None:
+        self._config = config
+        self._catalog = catalog
+        self._served = served
+
+    def draft(self, request: JobRequest) -> Draft:
+        """Return the job's draft, or raise the Problem with one entry a field."""
+        errors = [*self._check(request)]
+        language = self._catalog.resolve(request.language)
+        if errors or language is None:
+            raise Problem.invalid(*errors)
+        files = _files(request, language)
+        self._check_sizes(request, files)
+        return Draft(
+            language=language.name,
+            files=files,
+            stdin=request.stdin.encode(),
+            stdin_open=request.stdin_open,
+            args=request.args,
+            env=tuple(sorted(request.env.items())),
+            limits=self._limits(request, language),
+        )
+
+    def _check(self, request: JobRequest) -> Errors:
+        yield from self._check_language(request.language)
+        yield from _check_source(request)
+        yield from self._check_counts(request)
+        yield from self._check_caps(request)
+
+    def _check_language(self, name: str) -> Errors:
+        language = self._catalog.resolve(name)
+        if language is not None and language.name in self._served:
+            return
+        near = [one for one in self._catalog.closest(name) if one in self._served]
+        known = ", ".join(near or sorted(self._served))
+        hint = f"did you mean {known}?" if near else f"there are {known}"
+        yield "language", f"unknown language {name[:40]!r}; {hint}"
+
+    def _check_counts(self, request: JobRequest) -> Errors:
+        config = self._config
+        for field, given, count_max in (
+            ("files", request.files, config.files_max),
+            ("args", request.args, config.args_max),
+            ("env", request.env, config.env_max),
+        ):
+            if len(given) > count_max:
+                yield field, f"has {len(given)} entries; {count_max} are allowed"
+        words = (*request.args, *request.env, *request.env.values())
+        if sum(len(word.encode()) + 1 for word in words) > _WORDS_BYTES_MAX:
+            yield "args", f"with env is larger than {_WORDS_BYTES_MAX} bytes"
+
+    def _check_caps(self, request: JobRequest) -> Errors:
+        for name in _LIMITS:
+            cap = getattr(self._config.caps, name)
+            if getattr(request.limits, name) > cap:
+                yield f"limits.{name}", f"must be at most {cap}"
+
+    def _check_sizes(self, request: JobRequest, files: tuple[SourceFile, ...]) -> None:
+        config = self._config
+        if sum(len(file.content) for file in files) > config.source_kb_max * 1024:
+            raise _too_large("source", config.source_kb_max)
+        if len(request.stdin.encode()) > config.stdin_kb_max * 1024:
+            raise _too_large("stdin", config.stdin_kb_max)
+
+    def _limits(self, request: JobRequest, language: Language) -> Limits:
+        chosen = {}
+        for name in _LIMITS:
+            given = getattr(request.limits, name) or getattr(language.limits, name)
+            chosen[name] = min(given, getattr(self._config.caps, name))
+        return Limits(**chosen)
+
+
+def _check_source(request: JobRequest) -> Errors:
+    if bool(request.source) == bool(request.files):
+        yield "source", "exactly one of source and files must be given"
+    clash = find_clash(file.name for file in request.files)
+    if clash is not None:
+        yield "files", f"{clash!r} is there twice, or is also a folder"
+    for number, file in enumerate(request.files):
+        try:
+            file.decoded()
+        except ValueError:
+            yield f"files.{number}.content", "is not base64"
+
+
+def _files(request: JobRequest, language: Language) -> tuple[SourceFile, ...]:
+    if request.source:
+        return (SourceFile(language.main, request.source.encode()),)
+    return tuple(SourceFile(file.name, file.decoded()) for file in request.files)
+
+
+def _too_large(what: str, kb_max: int) -> Problem:
+    return Problem("too_large", f"The {what} is larger than {kb_max} KiB.")

@@ -1,0 +1,153 @@
+"""The routes of jobs that have been accepted: look, follow, feed, cancel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import bottle
+
+from actors.messages import (
+    CancelJob,
+    JobView,
+    SendStdin,
+    UnwatchJob,
+    WatchJob,
+)
+from gateway import sse, views
+from gateway.body import read_body
+from gateway.ports import (
+    RELAY,
+    Directory,
+    find,
+    look_up,
+    missing,
+    position,
+    tell_broker,
+    watch,
+)
+from gateway.preferences import last_event_id
+from gateway.problems import Problem
+from gateway.replies import reply
+from gateway.waiting import wait_for_end
+
+if TYPE_CHECKING:
+    from gateway.config import GatewayConfig
+
+_CANCEL_WAIT_S = 2.0
+
+_STREAM_HEADERS = {
+    "Content-Type": "text/event-stream; charset=utf-8",
+    "Cache-Control": "no-cache",
+    "X-Accel-Buffering": "no",
+    "X-Content-Type-Options": "nosniff",
+}
+
+_TO_TEXT: Mapping[str, views.ToText] = {
+    "utf-8": views.as_utf8,
+    "base64": views.as_base64,
+}
+
+Environ = Mapping[str, Any]
+Query = Mapping[str, str]
+
+
+class Jobs:
+    """Answers for jobs by their id, which is all the right that one needs."""
+
+    def __init__(self, config: GatewayConfig, directory: Directory) -> None:
+        self._config = config
+        self._directory = directory
+
+    def show(self, job_id: str, query: Query) -> Any:
+        """Answer `GET /v1/jobs/{id}`."""
+        encoding = query.get("encoding", "utf-8")
+        to_text = _TO_TEXT.get(encoding)
+        if to_text is None:
+            raise Problem.invalid(("encoding", "must be utf-8 or base64"))
+        document = self._document(look_up(self._directory, job_id), to_text)
+        if encoding != "utf-8":
+            document["encoding"] = encoding
+        return reply(document)
+
+    def follow(self, job_id: str, environ: Environ, query: Query) -> Any:
+        """Answer `GET /v1/jobs/{id}/events`."""
+        after_id = last_event_id(environ, query)
+        if after_id:
+            view = look_up(self._directory, job_id)
+            newest_id = _newest_id(view)
+            if view.state == "done" and after_id >= newest_id:
+                # Nothing will follow; this status keeps a browser from coming back.
+                return bottle.HTTPResponse(status=204)
+            after_id = min(after_id, newest_id)
+        return self._stream(job_id, after_id)
+
+    def feed(self, job_id: str, environ: Environ, query: Query) -> Any:
+        """Answer `POST /v1/jobs/{id}/stdin`."""
+        end = query.get("end", "0")
+        if end not in {"0", "1"}:
+            raise Problem.invalid(("end", "must be 0 or 1"))
+        config = self._config
+        data = read_body(environ, config.stdin_kb_max * 1024, config.body_timeout_s)
+        view = look_up(self._directory, job_id)
+        if view.state == "done":
+            raise Problem("not_running", "The job has ended.")
+        message = SendStdin(job_id, view.language, data, end=end == "1")
+        tell_broker(self._directory, message)
+        return reply({}, 202)
+
+    def cancel(self, job_id: str) -> Any:
+        """Answer `DELETE /v1/jobs/{id}`."""
+        view = look_up(self._directory, job_id)
+        if view.state != "done":
+            view = self._end(view)
+        status = 200 if view.state == "done" else 202
+        return reply(self._document(view, views.as_utf8), status)
+
+    def _document(self, view: JobView, to_text: views.ToText) -> dict[str, Any]:
+        document = views.whole(view, to_text)
+        if view.state == "queued":
+            turn = position(self._directory, view)
+            if turn is not None:
+                document["position"] = turn
+        return document
+
+    def _end(self, view: JobView) -> JobView:
+        ended = wait_for_end(
+            self._directory,
+            view.id,
+            _CANCEL_WAIT_S,
+            after_id=_newest_id(view),
+            begin=lambda: tell_broker(
+                self._directory, CancelJob(view.id, view.language)
+            ),
+        )
+        return ended or look_up(self._directory, view.id)
+
+    def _stream(self, job_id: str, after_id: int) -> Any:
+        sink = sse.Sink(self._config.watcher_events_max)
+        if not watch(self._directory, WatchJob(job_id, after_id, sink.deliver)):
+            raise missing(find(self._directory, job_id))
+        sink.go_live()
+        events = sse.stream(
+            sink,
+            self._config.heartbeat_s,
+            is_lost=lambda: self._is_lost(job_id, max(after_id, sink.last_id)),
+            leave=lambda: self._leave(job_id, sink),
+        )
+        return bottle.HTTPResponse(events, 200, _STREAM_HEADERS)
+
+    def _is_lost(self, job_id: str, last_id: int) -> bool:
+        # A relay that was started anew knows the job but not its old watchers.
+        try:
+            found = find(self._directory, job_id)
+        except Problem:
+            return False
+        return not isinstance(found, JobView) or _newest_id(found) > last_id
+
+    def _leave(self, job_id: str, sink: sse.Sink) -> None:
+        self._directory.tell(RELAY, UnwatchJob(job_id, sink.deliver))
+
+
+def _newest_id(view: JobView) -> int:
+    return view.events[-1].id if view.events else 0

@@ -1,0 +1,175 @@
+"""The API as an OpenAPI document, which the tests hold the service to."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from gateway.problems import CONTENT_TYPE, KINDS
+from gateway.schemas import TEXT, Schema, ref, schemas
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from gateway.config import GatewayConfig
+
+_JSON = "application/json"
+_EVENT_ID_MAX = 10**15 - 1
+
+
+def describe(config: GatewayConfig, names: Iterable[str]) -> dict[str, Any]:
+    """Return the document; `names` are the languages' names and aliases."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Warmbox",
+            "version": _version(),
+            "description": "Runs programs in sandboxes and streams their output.",
+        },
+        "paths": {**_JOB_PATHS, **_SERVICE_PATHS},
+        "components": {"schemas": schemas(config, names)},
+    }
+
+
+def _version() -> str:
+    try:
+        return version("warmbox")
+    except PackageNotFoundError:  # run from its folder, without an installation
+        return "0"
+
+
+def _operation(
+    summary: str,
+    answers: dict[str, Schema],
+    problems: str = "",
+    *,
+    parameters: Iterable[Schema] = (),
+    body: Schema | None = None,
+) -> Schema:
+    responses = {**answers, **_problems(f"400 {problems} 500")}
+    operation: Schema = {"summary": summary, "responses": responses}
+    if parameters:
+        operation["parameters"] = [*parameters]
+    if body is not None:
+        operation["requestBody"] = body
+    return operation
+
+
+def _problems(statuses: str) -> dict[str, Schema]:
+    return {status: _problem(int(status)) for status in statuses.split()}
+
+
+def _problem(status: int) -> Schema:
+    codes = [code for code, kind in KINDS.items() if kind[0] == status]
+    answer = _answer(" or ".join(codes), CONTENT_TYPE, ref("Problem"))
+    if status in {429, 503}:
+        answer["headers"] = _headers("Retry-After")
+    return answer
+
+
+def _answer(description: str, content_type: str, schema: Schema) -> Schema:
+    return {"description": description, "content": {content_type: {"schema": schema}}}
+
+
+def _headers(*names: str) -> Schema:
+    return {name: {"schema": TEXT} for name in names}
+
+
+def _parameter(where: str, name: str, schema: Schema, description: str) -> Schema:
+    return {
+        "in": where,
+        "name": name,
+        "schema": schema,
+        "description": description,
+        "required": where == "path",
+    }
+
+
+_JOB = _answer("The job", _JSON, ref("Job"))
+_ID = _parameter("path", "job_id", TEXT, "The job's id, which is secret.")
+_ANY_ID: Schema = {"type": "integer", "minimum": 0, "maximum": _EVENT_ID_MAX}
+_RATE = _headers("RateLimit", "RateLimit-Policy", "Location")
+
+_SUBMIT = _operation(
+    "Run a program",
+    {
+        "202": {**_answer("Accepted", _JSON, ref("Accepted")), "headers": _RATE},
+        "200": {
+            **_answer("Ended within the time of `Prefer: wait`", _JSON, ref("Job")),
+            "headers": {**_RATE, **_headers("Preference-Applied")},
+        },
+    },
+    "408 410 413 415 422 429 503",
+    parameters=[
+        _parameter("header", "Prefer", TEXT, "`wait=10`: the result, if it is quick."),
+        _parameter(
+            "header",
+            "Idempotency-Key",
+            {"type": "string", "pattern": "^[!-~]{1,255}$"},
+            "The same key with the same request gives the same job.",
+        ),
+    ],
+    body={"required": True, "content": {_JSON: {"schema": ref("JobRequest")}}},
+)
+_SHOW = _operation(
+    "Look at a job",
+    {"200": _JOB},
+    "404 410 422 503",
+    parameters=[
+        _parameter(
+            "query",
+            "encoding",
+            {"enum": ["utf-8", "base64"]},
+            "How stdout, stderr and the compiler's output are given.",
+        )
+    ],
+)
+_FOLLOW = _operation(
+    "Follow a job's events",
+    {
+        "200": _answer(
+            "Server-Sent Events up to `finished`", "text/event-stream", TEXT
+        ),
+        "204": {"description": "Nothing follows: all events were seen before."},
+    },
+    "404 410 422 503",
+    parameters=[
+        _parameter("header", "Last-Event-ID", _ANY_ID, "Go on after this event."),
+        _parameter("query", "last_event_id", _ANY_ID, "The same, for plain links."),
+    ],
+)
+_FEED = _operation(
+    "Write to a program's stdin",
+    {"202": _answer("On its way", _JSON, {"type": "object"})},
+    "404 408 409 410 413 422 503",
+    parameters=[_parameter("query", "end", {"enum": ["0", "1"]}, "1 closes stdin.")],
+    body={"content": {"application/octet-stream": {}}},
+)
+_CANCEL = _operation(
+    "Stop a job",
+    {"200": _JOB, "202": {**_JOB, "description": "It is about to end"}},
+    "404 410 503",
+)
+_JOB_PATHS: Schema = {
+    "/v1/jobs": {"post": _SUBMIT},
+    "/v1/jobs/{job_id}": {"parameters": [_ID], "get": _SHOW, "delete": _CANCEL},
+    "/v1/jobs/{job_id}/events": {"parameters": [_ID], "get": _FOLLOW},
+    "/v1/jobs/{job_id}/stdin": {"parameters": [_ID], "post": _FEED},
+}
+
+
+def _get(summary: str, content_type: str, schema: Schema) -> Schema:
+    return {"get": _operation(summary, {"200": _answer(summary, content_type, schema)})}
+
+
+_READY = _answer("Whether jobs would run, and what is missing", _JSON, ref("Readiness"))
+_SERVICE_PATHS: Schema = {
+    "/v1/languages": _get("The languages", _JSON, ref("Languages")),
+    "/healthz": _get("Whether the process answers", _JSON, ref("Health")),
+    "/readyz": {
+        "get": _operation("Readiness", {"200": _READY, "503": _READY}),
+    },
+    "/metrics": _get("Metrics for Prometheus", "text/plain", TEXT),
+    "/openapi.json": _get("This document", _JSON, {"type": "object"}),
+    "/": _get("The page", "text/html", TEXT),
+}

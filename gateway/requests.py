@@ -1,0 +1,123 @@
+"""What a client may ask for: the shape of a request, checked before anything else."""
+
+from __future__ import annotations
+
+import base64
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+)
+
+from gateway.names import NAME_BYTES_MAX, PATTERN, check_name
+from gateway.problems import Problem
+
+_ERRORS_MAX = 20
+_FIELD_CHARS_MAX = 100
+_PREFIX = "Value error, "
+
+
+def _check_text(text: str) -> str:
+    # JSON can spell half a surrogate pair, which no encoding can carry on.
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("has half a surrogate pair in it") from None
+    return text
+
+
+Text = Annotated[str, AfterValidator(_check_text)]
+Word = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+FileName = Annotated[
+    str,
+    AfterValidator(_check_text),
+    AfterValidator(check_name),
+    WithJsonSchema({"type": "string", "pattern": PATTERN, "maxLength": NAME_BYTES_MAX}),
+]
+
+
+def _optional(absent: object, **bounds: Any) -> Any:
+    # What stands for an absent field is out of its bounds, so no client can send it.
+    return Field(default=absent, json_schema_extra=_without_default, **bounds)
+
+
+def _without_default(schema: dict[str, Any]) -> None:
+    schema.pop("default", None)
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, allow_inf_nan=False
+    )
+
+
+class FileRequest(_Model):
+    """One file of a job."""
+
+    name: FileName
+    content: Text
+    encoding: Literal["utf-8", "base64"] = "utf-8"
+
+    def decoded(self) -> bytes:
+        """Return the file's bytes; ValueError when they are not base64."""
+        if self.encoding == "base64":
+            return base64.b64decode(self.content, validate=True)
+        return self.content.encode()
+
+
+class LimitsRequest(_Model):
+    """What the job may use; 0 stands for the language's default."""
+
+    wall_time_s: float = _optional(0, ge=0.1)
+    cpu_time_s: float = _optional(0, ge=0.1)
+    memory_mb: int = _optional(0, ge=16)
+    output_kb: int = _optional(0, ge=1)
+    processes: int = _optional(0, ge=1)
+
+
+class JobRequest(_Model):
+    """The body of `POST /v1/jobs`: exactly one of `source` and `files`."""
+
+    language: Text
+    source: Text = _optional("", min_length=1)
+    files: tuple[FileRequest, ...] = _optional((), min_length=1)
+    stdin: Text = ""
+    stdin_open: bool = False
+    args: tuple[Word, ...] = ()
+    env: dict[Variable, Word] = {}
+    limits: LimitsRequest = LimitsRequest()
+
+
+def parse_request(document: object) -> JobRequest:
+    """Return the request, or raise the Problem with one entry a field."""
+    if not isinstance(document, dict):
+        raise Problem.invalid(("", "The body must be a JSON object."))
+    try:
+        return JobRequest.model_validate(_with_tuples(document))
+    except ValidationError as fault:
+        raise Problem.invalid(*_errors(fault)) from fault
+
+
+def _with_tuples(document: dict[str, Any]) -> dict[str, Any]:
+    # Strict models take tuples only as tuples, and JSON has lists only.
+    return {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in document.items()
+    }
+
+
+def _errors(fault: ValidationError) -> list[tuple[str, str]]:
+    errors = fault.errors(include_url=False, include_context=False, include_input=False)
+    return [
+        (
+            ".".join(str(part) for part in error["loc"])[:_FIELD_CHARS_MAX],
+            error["msg"].removeprefix(_PREFIX),
+        )
+        for error in errors[:_ERRORS_MAX]
+    ]

@@ -1,0 +1,67 @@
+"""The listening socket and its connections: pywsgi, held to bounds of its own."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from gevent.pool import Pool
+from gevent.pywsgi import WSGIServer
+
+from gateway.connection import Connection
+
+if TYPE_CHECKING:
+    from gateway.config import GatewayConfig
+
+_log = logging.getLogger(__name__)
+
+_BACKLOG = 1024
+
+
+class _Server(WSGIServer):
+    """A pywsgi server that knows its settings and its idle connections."""
+
+    def __init__(self, app: Any, config: GatewayConfig) -> None:
+        super().__init__(
+            (config.host, config.port),
+            app,
+            backlog=_BACKLOG,
+            # Named here, or else pywsgi asks the resolver, which may take long.
+            environ={"SERVER_NAME": config.host},
+            spawn=Pool(config.connections_max),
+            log=None,
+            error_log=_log,
+            handler_class=Connection,
+        )
+        self.config = config
+        self.idle: set[Connection] = set()
+        self.stopping = False
+
+
+class GatewayServer:
+    """Serves the application over HTTP, from `start` to `stop`."""
+
+    def __init__(self, app: Any, config: GatewayConfig) -> None:
+        self._config = config
+        self._server = _Server(app, config)
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on; chosen by the system if 0 was asked for."""
+        return self._server.server_port or 0
+
+    def start(self) -> None:
+        """Begin to listen. Raises OSError when that is not possible."""
+        try:
+            self._server.start()
+        except OSError as error:
+            where = f"{self._config.host}:{self._config.port}"
+            reason = error.strerror or str(error)
+            raise OSError(error.errno, f"cannot listen on {where}: {reason}") from error
+
+    def stop(self, timeout_s: float) -> None:
+        """Stop listening, let requests end for `timeout_s`, then cut off the rest."""
+        self._server.stopping = True
+        for connection in list(self._server.idle):
+            connection.hang_up()
+        self._server.stop(timeout_s)

@@ -1,0 +1,127 @@
+"""Accepting a job: token, request, publish, and the answer its client prefers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from gevent.event import AsyncResult
+
+from actors.messages import Job, JobView, PublishJob, PublishReply
+from gateway import views
+from gateway.body import read_json
+from gateway.clients import client_key, take_token
+from gateway.ports import (
+    Directory,
+    broker_unavailable,
+    find,
+    missing,
+    tell_broker,
+)
+from gateway.preferences import idempotency_key, make_id, wait_seconds
+from gateway.problems import Problem
+from gateway.replies import reply
+from gateway.requests import parse_request
+from gateway.waiting import wait_for_end
+
+if TYPE_CHECKING:
+    from gateway.config import GatewayConfig
+    from gateway.drafts import Drafter
+
+Environ = Mapping[str, Any]
+
+
+class Submission:
+    """Takes jobs from clients."""
+
+    def __init__(
+        self, config: GatewayConfig, directory: Directory, drafter: Drafter
+    ) -> None:
+        self._config = config
+        self._directory = directory
+        self._drafter = drafter
+
+    def submit(self, environ: Environ) -> Any:
+        """Answer one `POST /v1/jobs`."""
+        client = client_key(environ)
+        rate = take_token(self._directory, client)
+        try:
+            job = self._read_job(environ, client)
+            self._publish(job)
+            return self._answer(job, environ, rate)
+        except Problem as problem:
+            problem.headers.update(rate)
+            raise
+
+    def _read_job(self, environ: Environ, client: str) -> Job:
+        config = self._config
+        key = idempotency_key(environ)
+        body = read_json(environ, config.body_kb_max * 1024, config.body_timeout_s)
+        draft = self._drafter.draft(parse_request(body))
+        return Job(
+            id=make_id(config.secret, client, key),
+            language=draft.language,
+            client=client,
+            files=draft.files,
+            stdin=draft.stdin,
+            stdin_open=draft.stdin_open,
+            args=draft.args,
+            env=draft.env,
+            limits=draft.limits,
+            created_at=time.time(),
+            fingerprint="" if key is None else draft.fingerprint(),
+        )
+
+    def _publish(self, job: Job) -> None:
+        answer: AsyncResult[PublishReply] = AsyncResult()
+        tell_broker(self._directory, PublishJob(job, answer.set))
+        published = answer.wait(self._config.publish_timeout_s)
+        if published is None:
+            # A confirm that comes later finds nobody; a key makes the retry safe.
+            raise broker_unavailable()
+        _check(published, job)
+
+    def _answer(self, job: Job, environ: Environ, rate: Mapping[str, str]) -> Any:
+        location = {"Location": f"/v1/jobs/{job.id}", **rate}
+        wait_s = wait_seconds(environ, self._config.wait_s_max)
+        view = wait_for_end(self._directory, job.id, wait_s) if wait_s else None
+        if view is not None and view.state == "done":
+            applied = {"Preference-Applied": f"wait={wait_s}", **location}
+            return reply(views.whole(view), 200, applied)
+        if job.fingerprint and view is None:
+            view = self._known(job.id)
+        return reply(_receipt(job, view), 202, location)
+
+    def _known(self, job_id: str) -> JobView | None:
+        # Perhaps it is a repetition, and the job has gone on or away in between.
+        found = find(self._directory, job_id)
+        if found == "expired":
+            raise missing(found)
+        return found if isinstance(found, JobView) else None
+
+
+def _check(published: PublishReply, job: Job) -> None:
+    match published.status:
+        case "accepted":
+            return
+        case "duplicate" if published.fingerprint == job.fingerprint:
+            return
+        case "duplicate":
+            raise Problem(
+                "idempotency_mismatch",
+                "This Idempotency-Key was used for another request.",
+                errors=[("Idempotency-Key", "was used for another request")],
+            )
+        case "queue_full":
+            raise Problem.later("queue_full", "Too many jobs wait. Try again soon.", 2)
+        case "draining":
+            raise Problem.later("draining", "The service is about to stop.", 5)
+        case _:
+            raise broker_unavailable()
+
+
+def _receipt(job: Job, view: JobView | None) -> dict[str, Any]:
+    if view is None:
+        return views.head(job.id, job.language, "queued", job.created_at)
+    return views.head(view.id, view.language, view.state, view.created_at)

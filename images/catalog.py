@@ -1,0 +1,234 @@
+"""The languages: one folder each, `language.toml` laid over `defaults.toml`."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
+
+from images.language_file import (
+    CatalogError,
+    DefaultsTable,
+    FailTable,
+    LanguageTable,
+    check,
+    read_text,
+    read_toml,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from images.language_file import StepTable
+
+# Docker allows no more in the name of an image, and the folder's name becomes one.
+_NAME = re.compile(r"[a-z][a-z0-9_-]*")
+_WHOLE_ARGUMENT = re.compile(r"\{(main|args|sources:\.[\w+]+(?:,\.[\w+]+)*)\}")
+_LOOKS_LIKE_PLACEHOLDER = re.compile(r"\{\w+(:[^}]*)?\}")
+_SAMPLES = ("hello", "echo", "fail")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A command inside the container, with placeholders."""
+
+    argv: tuple[str, ...]
+    # None: the job's own limit holds.
+    wall_time_s: float | None = None
+
+    def expand(self, main: str, files: Sequence[str], args: Sequence[str]) -> list[str]:
+        """Return the command for a job of these `files`, the first of them `main`.
+
+        `{main}`, `{args}` and `{sources:.c,.h}` stand as whole arguments and may
+        become several or none; `{stem}` may stand inside an argument.
+        """
+        return [
+            word
+            for argument in self.argv
+            for word in _expand_argument(argument, main, files, args)
+        ]
+
+
+def _expand_argument(
+    argument: str, main: str, files: Sequence[str], args: Sequence[str]
+) -> Iterable[str]:
+    if argument == "{main}":
+        return [_not_an_option(main)]
+    if argument == "{args}":
+        return args
+    if argument.startswith("{sources:"):
+        suffixes = tuple(
+            argument.removeprefix("{sources:").removesuffix("}").split(",")
+        )
+        return [_not_an_option(name) for name in files if name.endswith(suffixes)]
+    return [argument.replace("{stem}", str(PurePosixPath(main).with_suffix("")))]
+
+
+def _not_an_option(name: str) -> str:
+    """Keep a file called `-o.c` from being read as an option by the compiler."""
+    return f"./{name}" if name.startswith(("-", "@")) else name
+
+
+@dataclass(frozen=True, slots=True)
+class Warm:
+    """How a child is made ready before its job is there.
+
+    `fork`: a fork of an interpreter that is already up. `exec`: a program of its own
+    that starts, then waits for the job on a file descriptor.
+    """
+
+    kind: Literal["fork", "exec"]
+    argv: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageLimits:
+    """What a job gets when it asks for nothing, and what a container is made with."""
+
+    memory_mb: int
+    processes: int
+    wall_time_s: float
+    cpu_time_s: float
+    output_kb: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A program that comes with its language, and what must come of it."""
+
+    # Where it lies; a job gets it under the name of the language's main file.
+    path: Path
+    source: str
+    args: tuple[str, ...] = ()
+    stdin: str = ""
+    outcome: str = "success"
+    # None: anything will do.
+    stdout: str | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    stderr_contains: str = ""
+    compile_contains: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """All that is known of one language."""
+
+    name: str
+    title: str
+    aliases: tuple[str, ...]
+    main: str
+    version_argv: tuple[str, ...]
+    compile: Step | None
+    run: Step
+    warm: Warm | None
+    env: tuple[tuple[str, str], ...]
+    limits: LanguageLimits
+    hello: Sample
+    echo: Sample
+    fail: Sample
+    folder: Path
+
+
+class Catalog:
+    """The languages by name, in alphabetical order."""
+
+    def __init__(self, root: Path, languages: Iterable[Language]) -> None:
+        by_name = {language.name: language for language in languages}
+        self.root = root
+        self.languages: Mapping[str, Language] = MappingProxyType(by_name)
+        self._by_any_name: dict[str, Language] = {}
+        for language in by_name.values():
+            for name in (language.name, *language.aliases):
+                self._enter(name.casefold(), language)
+
+    def _enter(self, name: str, language: Language) -> None:
+        holder = self._by_any_name.setdefault(name, language)
+        if holder is not language:
+            raise CatalogError(
+                f"{language.name}/language.toml: aliases: "
+                f"{name!r} already means {holder.name}"
+            )
+
+    def resolve(self, name_or_alias: str) -> Language | None:
+        """Return the language of this name or alias, whatever the case."""
+        return self._by_any_name.get(name_or_alias.casefold())
+
+    def closest(self, name: str) -> list[str]:
+        """Return names of languages that may have been meant, the likeliest first."""
+        near = difflib.get_close_matches(name.casefold(), self._by_any_name, cutoff=0.5)
+        return list(dict.fromkeys(self._by_any_name[match].name for match in near))
+
+
+def load_catalog(root: Path) -> Catalog:
+    """Read every folder of `root` that holds a `language.toml`."""
+    path = root / "defaults.toml"
+    defaults = check(DefaultsTable, read_toml(path), path.name)
+    files = sorted(root.glob("*/language.toml"))
+    return Catalog(root, [_load_language(file.parent, defaults) for file in files])
+
+
+def _load_language(folder: Path, defaults: DefaultsTable) -> Language:
+    file = f"{folder.name}/language.toml"
+    if not _NAME.fullmatch(folder.name):
+        raise CatalogError(f"{file}: the folder's name must match {_NAME.pattern}")
+    table = read_toml(folder / "language.toml")
+    table["limits"] = _lay_over(table.get("limits", {}), defaults.limits)
+    if "compile" in table:
+        table["compile"] = _lay_over(table["compile"], defaults.compile)
+    checked = check(LanguageTable, table, file)
+    return Language(
+        name=folder.name,
+        title=checked.title,
+        aliases=tuple(checked.aliases),
+        main=checked.main,
+        version_argv=tuple(checked.version),
+        compile=_step(checked.compile, f"{file}: compile") if checked.compile else None,
+        run=_step(checked.run, f"{file}: run"),
+        warm=Warm(checked.warm.kind, tuple(checked.warm.argv))
+        if checked.warm
+        else None,
+        env=tuple(checked.env.items()),
+        limits=LanguageLimits(**checked.limits.model_dump()),
+        **_samples(folder, PurePosixPath(checked.main).suffix),
+        folder=folder,
+    )
+
+
+def _lay_over(own: Any, defaults: Mapping[str, Any]) -> Any:
+    # A wrong type is left as it is, for the check to name it.
+    return {**defaults, **own} if isinstance(own, dict) else own
+
+
+def _step(table: StepTable, where: str) -> Step:
+    for argument in table.argv:
+        for match in _LOOKS_LIKE_PLACEHOLDER.finditer(argument):
+            whole = _WHOLE_ARGUMENT.fullmatch(argument)
+            if match[0] != "{stem}" and not whole:
+                raise CatalogError(f"{where}.argv: can't expand {argument!r}")
+    return Step(tuple(table.argv), table.wall_time_s)
+
+
+def _samples(folder: Path, suffix: str) -> dict[str, Sample]:
+    hello, echo, fail = (folder / f"{stem}{suffix}" for stem in _SAMPLES)
+    expected = check(
+        FailTable, read_toml(folder / "fail.toml"), f"{folder.name}/fail.toml"
+    )
+    return {
+        "hello": Sample(hello, read_text(hello), stdout=_expected(hello)),
+        "echo": Sample(
+            echo,
+            read_text(echo),
+            args=("a", "b c"),
+            stdin="warm\nbox\n",
+            stdout=_expected(echo),
+        ),
+        "fail": Sample(fail, read_text(fail), **expected.model_dump()),
+    }
+
+
+def _expected(program: Path) -> str:
+    return read_text(program.with_suffix(".expected"))

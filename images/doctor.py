@@ -1,0 +1,189 @@
+"""What protects here and what is missing, with the evidence and what mends it.
+
+Only facts come in, so that every finding can be tested without an engine.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from images.build import list_images
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from images.build import ImageInfo
+    from images.catalog import Catalog
+
+OWNER_LABEL = "warmbox.service"
+_PYTHON_MIN = (3, 11)
+_DAEMON_JSON = "/etc/docker/daemon.json"
+_RESTART = "sudo systemctl restart docker"
+_BOOT_OPTIONS = (
+    "sudo sed -i 's/^GRUB_CMDLINE_LINUX=\"/&cgroup_enable=memory swapaccount=1 /' "
+    "/etc/default/grub && sudo update-grub && sudo reboot"
+)
+_INSTALL_GVISOR = (
+    f"sudo apt-get install runsc && sudo runsc install -- --network=none && {_RESTART}"
+)
+
+
+class Engine(Protocol):
+    """As much of the Docker SDK's client as a diagnosis needs."""
+
+    def info(self) -> dict[str, Any]:
+        """Tell what the engine knows of itself and its host."""
+
+    def containers(
+        self,
+        *,
+        all: bool,  # noqa: A002 - the SDK's word
+        filters: dict[str, str],
+    ) -> Sequence[Any]:
+        """List containers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check's end; `mend` is the command that helps when it is not `ok`."""
+
+    subject: str
+    ok: bool
+    evidence: str
+    mend: str = ""
+
+
+def examine(
+    address: tuple[str, int],
+    runtime: str,
+    connect: Callable[[], Any],
+    catalog: Catalog,
+    *,
+    serving: bool,
+) -> Iterator[Finding]:
+    """Yield all findings; without an engine, those that need none.
+
+    `serving` tells that a service of ours answers at `address` already.
+    """
+    yield from examine_host(*address, serving=serving)
+    try:
+        client = connect()
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
+        yield Finding("Docker", ok=False, evidence=str(error), mend="make docker")
+        return
+    yield from examine_engine(client, runtime, serving=serving)
+    yield from examine_images(list_images(client, catalog))
+
+
+def examine_host(host: str, port: int, *, serving: bool) -> Iterator[Finding]:
+    """Look at what has nothing to do with Docker.
+
+    `serving` tells that a service of ours answers at this address already.
+    """
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    yield Finding(
+        "Python",
+        sys.version_info >= _PYTHON_MIN,
+        f"{version}, {sys.executable}",
+        "sudo apt-get install python3 && make clean run",
+    )
+    trouble = "" if serving else _why_not_bind(host, port)
+    state = "is where a service runs" if serving else trouble or "is free"
+    yield Finding(
+        "port",
+        not trouble,
+        f"{host}:{port} {state}",
+        "stop what holds it, or: run.py serve --port ANOTHER",
+    )
+
+
+def examine_engine(engine: Engine, runtime: str, *, serving: bool) -> Iterator[Finding]:
+    """Look at the engine, and at what the kernel lets it promise."""
+    info = engine.info()
+    yield Finding("Docker", True, f"{info['ServerVersion']}, {info['OperatingSystem']}")
+    driver = info["Driver"]
+    yield Finding(
+        "storage driver",
+        driver != "vfs",
+        driver,
+        f'"storage-driver": "overlay2" in {_DAEMON_JSON} && {_RESTART}',
+    )
+    cgroup = f"version {info.get('CgroupVersion', '1')}, {info['CgroupDriver']}"
+    yield Finding("cgroups", info["CgroupDriver"] != "none", cgroup, _BOOT_OPTIONS)
+    yield from _limits(info)
+    yield _seccomp(info.get("SecurityOptions") or [])
+    yield _runtime(info["Runtimes"], runtime)
+    yield _live_restore(bool(info.get("LiveRestoreEnabled")))
+    yield _leftovers(engine, serving=serving)
+
+
+def examine_images(images: Iterable[ImageInfo]) -> Iterator[Finding]:
+    """Look at each language's image."""
+    for image in images:
+        yield Finding(
+            f"image {image.name}",
+            image.state == "current",
+            f"{image.state} {image.version}".strip(),
+            f".venv/bin/python run.py images build {image.name}",
+        )
+
+
+def _limits(info: Mapping[str, Any]) -> Iterator[Finding]:
+    newer = "boot a kernel that has it: sudo apt-get install linux-image-amd64"
+    for subject, key, mend in (
+        ("memory limit", "MemoryLimit", _BOOT_OPTIONS),
+        ("swap limit", "SwapLimit", _BOOT_OPTIONS),
+        ("process limit", "PidsLimit", newer),
+        ("CPU limit", "CpuCfsQuota", newer),
+    ):
+        supported = bool(info.get(key))
+        yield Finding(subject, supported, "yes" if supported else "no", mend)
+
+
+def _seccomp(options: Sequence[str]) -> Finding:
+    found = next((one for one in options if one.startswith("name=seccomp")), "")
+    ok = bool(found) and "unconfined" not in found
+    mend = f"remove seccomp-profile from {_DAEMON_JSON} && {_RESTART}"
+    return Finding("seccomp", ok, found.removeprefix("name=seccomp,") or "off", mend)
+
+
+def _runtime(known: Mapping[str, Any], wanted: str) -> Finding:
+    mend = _INSTALL_GVISOR if wanted == "runsc" else "run.py serve --set runtime=runc"
+    names = ", ".join(sorted(known))
+    return Finding("runtime", wanted in known, f"{wanted}, of {names}", mend)
+
+
+def _live_restore(enabled: bool) -> Finding:
+    # Both are safe: our leftovers are removed by their label at the next start.
+    if enabled:
+        words = "on: after an engine's crash old containers live on for a while"
+    else:
+        words = "off: containers end with their engine"
+    return Finding("live-restore", True, words)
+
+
+def _leftovers(engine: Engine, *, serving: bool) -> Finding:
+    count = len(engine.containers(all=True, filters={"label": OWNER_LABEL}))
+    return Finding(
+        "leftovers",
+        serving or not count,
+        f"{count} containers of the running service" if serving else str(count),
+        f"docker rm -f $(docker ps -aq --filter label={OWNER_LABEL})",
+    )
+
+
+def _why_not_bind(host: str, port: int) -> str:
+    """Return what keeps a service from listening there; empty when nothing does."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM
+        )[0]
+        with socket.socket(family, kind) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+    except OSError as error:
+        return f"can't be used: {error.strerror or error}"
+    return ""

@@ -1,0 +1,88 @@
+"use strict";
+
+// Starts Node before there is a job, waits for one, then lets it become `node main.js`.
+//
+// Preloaded (`node -r starter.js main.js`), so that Node itself runs the program after
+// this file has returned: no frame of it is on the program's stack. The job comes on
+// fd 3 as one frame: four bytes of length, most significant first, then JSON
+// {argv, env, cwd}. What could tell the program of this file is undone before it runs;
+// left are the clocks that count from the process's start (process.uptime() and
+// performance.now()) and the process's own command line in /proc.
+
+const fs = require("node:fs");
+const Module = require("node:module");
+const { isMainThread } = require("node:worker_threads");
+
+const JOB_FD = 3;
+
+function readExactly(length) {
+  const bytes = Buffer.allocUnsafeSlow(length);
+  let have = 0;
+  while (have < length) {
+    const got = fs.readSync(JOB_FD, bytes, have, length - have, null);
+    if (got === 0) process.reallyExit(0); // the launcher has gone, and the job with it
+    have += got;
+  }
+  return bytes;
+}
+
+function readJob() {
+  const length = readExactly(4).readUInt32BE(0);
+  const job = JSON.parse(readExactly(length).toString());
+  fs.closeSync(JOB_FD);
+  return job;
+}
+
+// What nearly every program makes Node load; loading leaves no state behind.
+function loadEarly() {
+  for (const name of ["net", "tty", "readline", "util", "child_process", "timers"]) {
+    require(`node:${name}`);
+  }
+  require("node:util").inspect({ list: [1, "two"] });
+}
+
+function become({ argv, env, cwd }) {
+  for (const name of Object.keys(process.env)) delete process.env[name];
+  Object.assign(process.env, env);
+  process.chdir(cwd);
+  Module._initPaths(); // reads HOME and NODE_PATH
+  const announced = process.argv[1];
+  process.argv.length = 0;
+  process.argv.push(...argv);
+  if (argv[1] !== announced) runInstead(argv[1]);
+}
+
+// Node calls Module.runMain with the name it was started with. A getter hands it,
+// once, the same function bound to the job's name: a bound function leaves no frame.
+function runInstead(main) {
+  const runMain = Module.runMain;
+  Object.defineProperty(Module, "runMain", {
+    configurable: true,
+    enumerable: true,
+    get() {
+      Object.defineProperty(Module, "runMain", {
+        configurable: true,
+        enumerable: true,
+        writable: true,
+        value: runMain,
+      });
+      return runMain.bind(Module, main);
+    },
+  });
+}
+
+function forgetThisFile() {
+  delete require.cache[__filename];
+  for (const path of Object.keys(Module._pathCache)) {
+    if (Module._pathCache[path] === __filename) delete Module._pathCache[path];
+  }
+  process.execArgv.length = 0;
+  Object.defineProperty(process, "_preload_modules", { value: [] });
+}
+
+forgetThisFile();
+// A worker thread of the program's own preloads what its parent did.
+if (isMainThread) {
+  loadEarly();
+  become(readJob());
+}

@@ -1,0 +1,360 @@
+"""The launcher: makes the processes in which programs run.
+
+Theory of operation. The runner starts one launcher before the first job and then
+only asks it to fork. A child drops to the job's uid at once and then blocks on its
+control socket, so that the next job finds its process already there. What a job
+brings (files, arguments, environment) goes from the runner to the child directly:
+the launcher never sees it, so no child can inherit another's data from it.
+
+Three kinds of children:
+
+program  waits for a spec; may write the job's files; then executes a command or,
+         where the launcher is itself the language's interpreter, simply returns
+         into the interpreter's start-up, which goes on to run the main file.
+starter  executes the language's starter at once, which does the waiting itself.
+janitor  after a job, as its uid: kills all that the uid runs, then removes all that
+         it left. It starts as root, so that the program can't touch it, and kills
+         first of all.
+
+For a language with a warm interpreter this file is executed by that interpreter's
+site start-up (a .pth line), on the command line of the program to come. It then must
+leave no trace: only built-in modules are imported, and all of them are taken out of
+sys.modules again.
+"""
+
+import sys
+
+_modules_before = set(sys.modules)
+
+import gc  # noqa: E402
+import marshal  # noqa: E402
+import posix  # noqa: E402
+
+import _signal  # noqa: E402
+import _socket  # noqa: E402
+import resource  # noqa: E402
+
+IN_SITE = __name__ == "warmbox_launcher"
+if IN_SITE:
+    import ctypes
+
+    _prctl = ctypes.CDLL(None).prctl
+for _name in set(sys.modules) - _modules_before:
+    del sys.modules[_name]
+
+BOX_GID = 990
+WORK = "/box/work"
+HOME = "/box/home"
+SHARED = ("/tmp", "/dev/shm", "/dev/mqueue")  # noqa: S108 - places to empty
+ENTRIES_MAX = 200_000
+FDS_MAX = 1024
+STARTER_FD = 3
+_PR_SET_DUMPABLE = 4
+_S_IFMT, _S_IFDIR = 0o170000, 0o040000
+
+
+def serve(control):
+    """Fork on request, for ever. Returns only in a child that runs on in-process."""
+    _signal.signal(_signal.SIGCHLD, lambda *_: report_exits(control))
+    gc.collect()
+    gc.freeze()
+    while True:
+        data, ancillary = control.recvmsg(4096, _socket.CMSG_SPACE(4 * 4))[:2]
+        if not data:
+            posix._exit(0)
+        fds = received_fds(ancillary)
+        role, uid, options = marshal.loads(data)
+        pid = posix.fork()
+        if pid == 0:
+            become(role, uid, options, control, fds)
+            return
+        for fd in fds:
+            posix.close(fd)
+        control.send(marshal.dumps(("forked", pid)))
+
+
+def received_fds(ancillary):
+    """Return the descriptors of a message, in order."""
+    packed = b"".join(entry[2] for entry in ancillary)
+    return [
+        int.from_bytes(packed[i : i + 4], sys.byteorder)
+        for i in range(0, len(packed), 4)
+    ]
+
+
+def report_exits(control):
+    """Tell the runner of every child that has ended."""
+    while True:
+        try:
+            pid, status, usage = posix.wait4(-1, posix.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+        notice = ("exited", pid, status, usage.ru_utime + usage.ru_stime)
+        control.send(marshal.dumps((*notice, usage.ru_maxrss)))
+
+
+def become(role, uid, options, control, fds):
+    """Turn the forked process into what the runner asked for."""
+    _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
+    control.close()
+    posix.setsid()
+    try:
+        if role == "janitor":
+            janitor(uid, fds[0])
+        elif role == "starter":
+            starter(uid, fds, options)
+        else:
+            program(uid, fds)
+    except BaseException as error:
+        if role != "program" or fds:
+            say(fds[0], b"!" + repr(error).encode("utf-8", "replace"))
+        posix._exit(125)
+
+
+def say(fd, message):
+    """Write to the runner, which may be gone."""
+    try:
+        posix.write(fd, message)
+    except OSError:
+        posix._exit(124)
+
+
+def drop(uid, gid):
+    """Give up root for good; `gid` stays effective until it is dropped too."""
+    posix.setgroups([])
+    posix.setresgid(uid, gid, uid)
+    posix.setresuid(uid, uid, uid)
+
+
+def take_stdio(fds):
+    """Make the pipes 0, 1 and 2, and return the control descriptor."""
+    for target, fd in enumerate(fds[1:4]):
+        posix.dup2(fd, target)
+        posix.close(fd)
+    return fds[0]
+
+
+def read_frame(fd):
+    """Return one message with a length before it; end quietly if none comes."""
+    head = read_exactly(fd, 4)
+    return read_exactly(fd, int.from_bytes(head, "big"))
+
+
+def read_exactly(fd, count):
+    """Return `count` bytes; a closed socket means that no job will come."""
+    parts = []
+    while count:
+        part = posix.read(fd, min(count, 1 << 20))
+        if not part:
+            posix._exit(0)
+        parts.append(part)
+        count -= len(part)
+    return b"".join(parts)
+
+
+# --------------------------------------------------------------------- program
+
+
+def program(uid, fds):
+    """Wait for the spec, do what it says; returns to run on in-process."""
+    control = take_stdio(fds)
+    drop(uid, BOX_GID)
+    spec = marshal.loads(read_frame(control))
+    if spec["files"] is None:
+        posix.setresgid(uid, uid, uid)
+    else:
+        stage(uid, spec["files"])
+    say(control, b"+")
+    if spec["then"] == "exit":
+        posix._exit(0)
+    posix.chdir(WORK)
+    set_limits(spec["limits"])
+    if spec["then"] == "exec":
+        execute(spec["argv"], spec["env"])
+    posix.closerange(3, FDS_MAX)
+    fds.clear()
+    _prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)  # as after an exec: /proc/self is its own
+    masquerade(spec["argv"], spec["env"])
+
+
+def stage(uid, files):
+    """Write the job's files, as its uid, where no job has been before."""
+    posix.umask(0o022)
+    for folder in (WORK, HOME):
+        posix.mkdir(folder, 0o700)
+    posix.setresgid(uid, uid, uid)
+    for folder in (WORK, HOME):
+        posix.chown(folder, -1, uid)
+    made = {WORK}
+    for name, content in files:
+        folder = WORK
+        for part in name.split("/")[:-1]:
+            folder += "/" + part
+            if folder not in made:
+                posix.mkdir(folder, 0o755)
+                made.add(folder)
+        flags = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_NOFOLLOW
+        fd = posix.open(WORK + "/" + name, flags, 0o644)
+        while content:
+            content = content[posix.write(fd, content) :]
+        posix.close(fd)
+
+
+def set_limits(limits):
+    """Set soft and hard limits; they can't be raised again."""
+    for name, value in limits.items():
+        number = getattr(resource, "RLIMIT_" + name)
+        hard = resource.getrlimit(number)[1]
+        if hard != resource.RLIM_INFINITY:
+            value = min(value, hard)
+        resource.setrlimit(number, (value, value))
+
+
+def execute(argv, env):
+    """Replace this process by the command, found on the PATH of its environment."""
+    for number in (_signal.SIGPIPE, _signal.SIGXFSZ):
+        _signal.signal(number, _signal.SIG_DFL)
+    posix.closerange(3, FDS_MAX)
+    name = argv[0]
+    folders = [""] if "/" in name else env.get("PATH", "").split(":")
+    for folder in folders:
+        path = folder + "/" + name if folder else name
+        try:
+            posix.execve(path, argv, env)
+        except OSError as error:
+            problem = error
+    line = "%s: %s\n" % (name, problem.strerror)
+    posix.write(2, line.encode("utf-8", "replace"))
+    posix._exit(126 if isinstance(problem, PermissionError) else 127)
+
+
+def masquerade(argv, env):
+    """Make this interpreter look as if it had been started with argv and env."""
+    import os  # noqa: PLC0415 - site has imported it long ago
+
+    sys.argv[1:] = argv[2:]
+    sys.orig_argv[1:] = argv[1:]
+    os.environ.clear()
+    os.environ.update(env)
+    posix.environ.clear()
+    posix.environ.update({k.encode(): v.encode() for k, v in env.items()})
+
+
+# --------------------------------------------------------------------- starter
+
+
+def starter(uid, fds, options):
+    """Execute the language's starter, which blocks on descriptor 3."""
+    control = take_stdio(fds)
+    if control != STARTER_FD:
+        posix.dup2(control, STARTER_FD)
+        posix.close(control)
+    fds[:] = [STARTER_FD]
+    drop(uid, uid)
+    posix.umask(0o022)
+    set_limits(options["limits"])
+    for number in (_signal.SIGPIPE, _signal.SIGXFSZ):
+        _signal.signal(number, _signal.SIG_DFL)
+    posix.closerange(STARTER_FD + 1, FDS_MAX)
+    posix.execve(options["path"], options["argv"], options["env"])
+
+
+# --------------------------------------------------------------------- janitor
+
+
+def janitor(uid, control):
+    """Kill, say so, wait for the word to clean, clean, and end with 0 if all went."""
+    drop(uid, BOX_GID)
+    kill_all()
+    say(control, b"k")
+    if posix.read(control, 1) != b"c":
+        posix._exit(0)
+    budget = [ENTRIES_MAX]
+    for folder in SHARED:
+        empty(folder, budget)
+    for folder in (WORK, HOME):
+        remove(folder, budget)
+    posix._exit(0)
+
+
+def kill_all():
+    """Kill every process of this uid but this one.
+
+    The kernel walks all processes under the lock that a fork needs, and a fork with
+    a fatal signal pending fails: one call leaves none alive. A second costs nothing.
+    """
+    for _ in range(2):
+        try:
+            posix.kill(-1, _signal.SIGKILL)
+        except ProcessLookupError:
+            return
+
+
+def remove(folder, budget):
+    """Remove a directory with all that is in it, if it is there."""
+    try:
+        posix.chmod(folder, 0o700)
+    except FileNotFoundError:
+        return
+    empty(folder, budget)
+    posix.rmdir(folder)
+
+
+def empty(folder, budget):
+    """Remove all that this uid has in `folder`, at any depth.
+
+    Iterative and with one descriptor a level of one: a subdirectory's own
+    subdirectories are moved up beside it first, so depth costs nothing.
+    """
+    try:
+        top = posix.open(folder, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW)
+    except FileNotFoundError:
+        return
+    moved = 0
+    while True:
+        names = posix.listdir(top)
+        if not names:
+            break
+        for name in names:
+            moved = remove_entry(top, name, moved, budget)
+    posix.close(top)
+
+
+def remove_entry(top, name, moved, budget):
+    """Unlink one entry of `top`, or empty and remove the directory that it is."""
+    spend(budget)
+    if not is_folder(top, name):
+        posix.unlink(name, dir_fd=top)
+        return moved
+    posix.chmod(name, 0o700, dir_fd=top)
+    flags = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW
+    fd = posix.open(name, flags, dir_fd=top)
+    for child in posix.listdir(fd):
+        spend(budget)
+        if is_folder(fd, child):
+            posix.chmod(child, 0o700, dir_fd=fd)
+            moved += 1
+            posix.rename(child, "%d.moved" % moved, src_dir_fd=fd, dst_dir_fd=top)
+        else:
+            posix.unlink(child, dir_fd=fd)
+    posix.close(fd)
+    posix.rmdir(name, dir_fd=top)
+    return moved
+
+
+def is_folder(fd, name):
+    """Tell whether the entry is itself a directory."""
+    mode = posix.stat(name, dir_fd=fd, follow_symlinks=False).st_mode
+    return mode & _S_IFMT == _S_IFDIR
+
+
+def spend(budget):
+    """Count an entry; too many are left to the container's end."""
+    budget[0] -= 1
+    if budget[0] < 0:
+        raise OverflowError("too many entries")
+
+
+serve(_socket.socket(fileno=int(posix.environ[b"WARMBOX_LAUNCHER"])))

@@ -1,0 +1,5 @@
+def half(text):
+    return int(text) / 2
+
+
+print(half("four"))

@@ -1,0 +1,2 @@
+puts ARGV
+$stdin.each_line { |line| puts line.chomp.upcase }

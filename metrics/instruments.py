@@ -1,0 +1,88 @@
+"""Every instrument of the service. Only the owner of a fact writes it.
+
+Labels are bounded: never a client, a job or a container id.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+REGISTRY = CollectorRegistry(auto_describe=True)
+
+_SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+queue_depth = Gauge(
+    "warmbox_queue_depth",
+    "Leases waiting in a language's backlog.",
+    ["language"],
+    registry=REGISTRY,
+)
+containers = Gauge(
+    "warmbox_containers",
+    "Containers by state: starting, idle, busy, scrubbing.",
+    ["language", "state"],
+    registry=REGISTRY,
+)
+jobs_total = Counter(
+    "warmbox_jobs_total",
+    "Jobs ended, by outcome.",
+    ["language", "outcome"],
+    registry=REGISTRY,
+)
+job_seconds = Histogram(
+    "warmbox_job_seconds",
+    "Time of a job's phases: queue, compile, run, total.",
+    ["language", "phase"],
+    buckets=_SECONDS,
+    registry=REGISTRY,
+)
+restarts_total = Counter(
+    "warmbox_restarts_total",
+    "Children that a supervisor started anew.",
+    ["child"],
+    registry=REGISTRY,
+)
+abandoned_total = Counter(
+    "warmbox_abandoned_total",
+    "Children that did not stop in their shutdown time and were left behind.",
+    ["child"],
+    registry=REGISTRY,
+)
+container_retirements_total = Counter(
+    "warmbox_container_retirements_total",
+    "Containers destroyed, by reason.",
+    ["language", "reason"],
+    registry=REGISTRY,
+)
+scrub_seconds = Histogram(
+    "warmbox_scrub_seconds",
+    "Time from a job's end until its container is proven clean.",
+    buckets=_SECONDS,
+    registry=REGISTRY,
+)
+rate_limited_total = Counter(
+    "warmbox_rate_limited_total",
+    "Requests refused because their client's bucket was empty.",
+    registry=REGISTRY,
+)
+rejected_total = Counter(
+    "warmbox_rejected_total",
+    "Requests refused, by problem code.",
+    ["code"],
+    registry=REGISTRY,
+)
+watchers = Gauge(
+    "warmbox_watchers",
+    "Open event streams.",
+    registry=REGISTRY,
+)
+broker_up = Gauge(
+    "warmbox_broker_up",
+    "1 while the broker takes jobs.",
+    registry=REGISTRY,
+)
+loop_lag_seconds = Gauge(
+    "warmbox_loop_lag_seconds",
+    "How late the event loop last woke a timer; the longest of the last minute.",
+    registry=REGISTRY,
+)

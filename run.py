@@ -1,0 +1,231 @@
+"""The command line: serve, build images, submit programs, tell how things stand."""
+
+from gevent import monkey
+
+# before anything else is imported: what is imported unpatched stays so
+monkey.patch_all()
+
+import argparse
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import gevent
+from gevent.event import Event
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from gateway.client import Client, ClientError
+from gateway.self_check import self_check
+from gateway.terminal import guess_language, request_for, run_on_terminal
+from images.build import build_command, connect, list_images
+from images.catalog import load_catalog
+from images.doctor import examine
+from images.language_file import CatalogError
+from supervisors.options import settings_of, settings_options
+from supervisors.settings import SettingsError, to_text
+
+IMAGES = Path(__file__).parent / "images"
+LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+YES, NO = Text("ok", style="green"), Text("mend", style="bold red")
+
+Args = argparse.Namespace
+console = Console()
+
+# ----------------------------------------------------------------- commands
+
+
+def serve(args: Args) -> int:
+    """Run the service until a signal comes; then drain and stop it."""
+    from supervisors.tree import start_tree  # noqa: PLC0415
+
+    logging.basicConfig(format=LOG_FORMAT, level=logging.INFO)
+    settings = settings_of(args).settings
+    stopping = stop_on_signals()
+    service = start_tree(settings, load_catalog(IMAGES))
+    fallen = gevent.spawn(service.wait)
+    fallen.link(lambda _: stopping.set())
+    check = gevent.spawn(greet, settings.url) if args.self_check else None
+    stopping.wait()
+    if check:
+        check.kill()
+    if fallen.dead:
+        say("the service can't go on: see its last words above")
+        return 1
+    say("draining; once more stops at once")
+    service.drain(settings.drain_s)
+    return 0 if service.stop() else 1
+
+
+def stop_on_signals() -> Event:
+    """Return an event that the first signal sets. A second one ends the process."""
+    stopping = Event()
+
+    def stop() -> None:
+        if stopping.is_set():
+            os._exit(1)  # containers end by themselves when we let go of their stdin
+        stopping.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        gevent.signal_handler(number, stop)
+    return stopping
+
+
+def greet(url: str) -> None:
+    """Check that all languages work, and tell how to use them."""
+    if not self_check(Client(url), load_catalog(IMAGES), console):
+        say("the self-check failed: see above, and what `run.py doctor` says")
+    job = '{"language": "python", "source": "print(6 * 7)"}'
+    print(f"\nWarmbox serves at {url} - try this:\n")
+    print(f"  curl -H 'Prefer: wait=10' --json '{job}' {url}/v1/jobs\n", flush=True)
+
+
+def build(args: Args) -> int:
+    """Build the images that are missing or have changed."""
+    names = args.language or None
+    return build_command(engine(), load_catalog(IMAGES), names, console)
+
+
+def show_images(_: Args) -> int:
+    """List each language's image."""
+    images = list_images(engine(), load_catalog(IMAGES))
+    show(
+        ("language", "image", "version", "MB"),
+        ((i.name, i.state, i.version, f"{i.size_bytes / 1e6:.0f}") for i in images),
+    )
+    return 0
+
+
+def submit(args: Args) -> int:
+    """Run a program on the service as if it ran here."""
+    language = args.language or guess_language(args.file, load_catalog(IMAGES))
+    request = request_for(args.file, language, args.arg)
+    stdin = args.stdin_file.read_bytes() if args.stdin_file else b""
+    return run_on_terminal(client_of(args), request, stdin, sys.stdout, sys.stderr)
+
+
+def show_languages(args: Args) -> int:
+    """List the languages that the service runs."""
+    keys = ("name", "title", "version", "ready")
+    show(keys, ([str(one[key]) for key in keys] for one in client_of(args).languages()))
+    return 0
+
+
+def show_settings(args: Args) -> int:
+    """List the settings in force and where each comes from."""
+    loaded = settings_of(args)
+    texts = to_text(loaded.settings).items()
+    rows = ((key, text, loaded.sources[key]) for key, text in texts)
+    show(("setting", "value", "from"), rows)
+    return 0
+
+
+def doctor(args: Args) -> int:
+    """Tell which protections are active here, and what mends those that are not."""
+    settings = settings_of(args).settings
+    serving = Client(settings.url).answers()
+    host = (settings.host, settings.port)
+    catalog = load_catalog(IMAGES)
+    findings = list(examine(host, settings.runtime, connect, catalog, serving=serving))
+    rows = ((one.subject, YES if one.ok else NO, one.evidence) for one in findings)
+    show(("check", "", "evidence"), rows)
+    failed = [one for one in findings if not one.ok]
+    for one in failed:
+        print(f"{one.subject}: {one.mend}")
+    return 1 if failed else 0
+
+
+# ------------------------------------------------------------------ helpers
+
+
+class CommandError(RuntimeError):
+    """A command that can't be carried out; the message is all there is to say."""
+
+
+def engine() -> Any:
+    """Return a client of the Docker engine."""
+    try:
+        return connect()
+    except Exception as error:  # only images.build knows Docker's errors
+        reason = f"no Docker engine answers, `make docker` sets one up: {error}"
+        raise CommandError(reason) from error
+
+
+def client_of(args: Args) -> Client:
+    """Return a client of the service at --url, else of the one the settings name."""
+    return Client(args.url or settings_of(args).settings.url)
+
+
+def show(columns: Iterable[str], rows: Iterable[Iterable[str | Text]]) -> None:
+    """Print a table. Plain text stays as it is, whatever brackets it holds."""
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
+    console.print(table)
+
+
+def say(words: str) -> None:
+    """Tell people something that is not the command's output."""
+    print(f"warmbox: {words}", file=sys.stderr)
+
+
+# ------------------------------------------------------------------- parser
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the whole command line."""
+    common = settings_options()
+    remote = argparse.ArgumentParser(add_help=False, parents=[common])
+    remote.add_argument("--url", help="the service (the one the settings name)")
+
+    whole = argparse.ArgumentParser(prog="run.py", description=__doc__)
+    commands = whole.add_subparsers(required=True, metavar="COMMAND")
+    one = add(commands, "serve", serve, common)
+    one.add_argument("--self-check", action="store_true", help="run each hello first")
+    of_images = commands.add_parser(
+        "images", help="Build images, or list them."
+    ).add_subparsers(required=True, metavar="COMMAND")
+    one = add(of_images, "build", build)
+    one.add_argument("language", nargs="*", help="all, if none is named")
+    add(of_images, "list", show_images)
+    one = add(commands, "submit", submit, remote)
+    one.add_argument("file", type=Path)
+    one.add_argument("--language", help="else told by the file's suffix")
+    one.add_argument("--stdin-file", type=Path, help="what the program reads")
+    one.add_argument("--arg", action="append", default=[], help="--arg=-v for a -v")
+    add(commands, "languages", show_languages, remote)
+    add(commands, "settings", show_settings, common)
+    add(commands, "doctor", doctor, common)
+    return whole
+
+
+def add(
+    commands: Any, name: str, command: Callable[[Args], int], *parents: Any
+) -> argparse.ArgumentParser:
+    """Add a command, explained by its function's docstring."""
+    one: argparse.ArgumentParser = commands.add_parser(
+        name, help=command.__doc__, description=command.__doc__, parents=parents
+    )
+    one.set_defaults(command=command)
+    return one
+
+
+def main() -> int:
+    """Carry out the command; one sentence, no traceback, when it can't be."""
+    args = parser().parse_args()
+    try:
+        return int(args.command(args))
+    except KeyboardInterrupt:
+        return 130
+    except (CatalogError, ClientError, CommandError, OSError, SettingsError) as error:
+        say(str(error))
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Who watches. Supervisors know child specs, not children."""

@@ -1,0 +1,80 @@
+"""The bucket supervisor: a rate bucket for each client that is not at rest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from actors.actor import Actor, Context
+from actors.directory import send
+from actors.rate_bucket import RateBucket
+
+if TYPE_CHECKING:
+    from actors.directory import AnyRef
+    from actors.messages import BucketFull, ChildExited, TakeToken
+
+OVERFLOW = "overflow"
+"""The bucket that all share who come when there are too many."""
+
+
+class BucketSupervisor(Actor):
+    """Starts buckets on demand and lets those go that are full again.
+
+    per_second, burst: of each bucket. clients_max: how many buckets there may be;
+    clients beyond share one, so that a flood of addresses costs no memory.
+    """
+
+    def __init__(
+        self, context: Context, per_second: float, burst: int, clients_max: int
+    ) -> None:
+        super().__init__(context)
+        self._per_second = per_second
+        self._burst = burst
+        self._clients_max = clients_max
+        self._buckets: dict[str, AnyRef] = {}
+        self._passed: dict[str, int] = {}
+
+    def take_token(self, message: TakeToken) -> None:
+        """Pass the request to the client's bucket."""
+        client = message.client
+        if client not in self._buckets and len(self._buckets) >= self._clients_max:
+            client = OVERFLOW
+        if not send(self._bucket(client), message):
+            self._forget(client)  # it crashed; its notice is on the way
+            send(self._bucket(client), message)
+        self._passed[client] += 1
+
+    def _bucket(self, client: str) -> AnyRef:
+        ref = self._buckets.get(client)
+        if ref is None:
+            context = Context(
+                f"{self.name}/bucket",
+                self.directory,
+                self.actor_ref,
+                self.now,
+                self.context.after,
+            )
+            ref = RateBucket.start(context, client, self._per_second, self._burst)
+            self._buckets[client] = ref
+            self._passed[client] = 0
+        return ref
+
+    def _forget(self, client: str) -> None:
+        del self._buckets[client], self._passed[client]
+
+    def bucket_full(self, message: BucketFull) -> None:
+        """Let it go, unless a request has been passed to it meanwhile."""
+        ref = self._buckets.get(message.client)
+        if ref is not None and self._passed[message.client] == message.asked:
+            ref.stop(block=False)
+            self._forget(message.client)
+
+    def child_exited(self, message: ChildExited) -> None:
+        """Forget a bucket that crashed; the next request starts a full one."""
+        for client, ref in list(self._buckets.items()):
+            if message.crashed and ref.actor_urn == message.urn:
+                self._forget(client)
+
+    def clean_up(self, *, crashed: bool) -> None:
+        """Stop all buckets; they hold nothing that could be lost."""
+        for ref in self._buckets.values():
+            ref.stop(block=False)

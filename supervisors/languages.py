@@ -1,0 +1,58 @@
+"""The settings' limits laid over the catalog: languages as this service runs them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from images.catalog import Catalog
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from images.catalog import Language
+    from supervisors.settings_model import Settings
+
+
+class UnknownLanguageError(ValueError):
+    """The settings name a language that there is not, or whose image is not built."""
+
+
+def effective_catalog(
+    catalog: Catalog, settings: Settings, built: Collection[str]
+) -> Catalog:
+    """Return the languages to serve, each with the limits in force.
+
+    built: the names of the languages whose images exist. Raises UnknownLanguageError
+    when the settings ask for another, or when none is left.
+    """
+    for name in settings.languages:
+        if catalog.resolve(name) is None:
+            near = ", ".join(catalog.closest(name) or catalog.languages)
+            raise UnknownLanguageError(f"there is no language {name!r}; close: {near}")
+    wanted = {language.name for language in map(catalog.resolve, settings.languages) if language}
+    missing = wanted - set(built)
+    if missing:
+        names = " ".join(sorted(missing))
+        raise UnknownLanguageError(
+            f"no image of {names}; build it with `run.py images build {names}`"
+        )
+    served = [
+        with_limits(language, settings)
+        for language in catalog.languages.values()
+        if language.name in built and (not wanted or language.name in wanted)
+    ]
+    if not served:
+        raise UnknownLanguageError("no image is built: try `run.py images build`")
+    return Catalog(catalog.root, served)
+
+
+def with_limits(language: Language, settings: Settings) -> Language:
+    """Return the language with the settings' default limits, within the caps."""
+    own = settings.limits.model_dump(exclude_none=True)
+    caps = settings.caps.model_dump()
+    limits = {
+        name: min(own.get(name, getattr(language.limits, name)), cap)
+        for name, cap in caps.items()
+    }
+    return replace(language, limits=replace(language.limits, **limits))

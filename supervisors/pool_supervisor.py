@@ -1,0 +1,160 @@
+"""The pool supervisor: as many containers of one language as are wanted.
+
+Its children are temporary and alike, so it has no specs but one way to start them.
+Their failures to start are an outage, not a bug: the pool pauses with back-off.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from actors.actor import Actor, Context
+from actors.messages import ChildExited, ContainerFailed, PoolStatus, TrimIdle
+from metrics import instruments
+from supervisors.child_spec import ChildSpec, Restart
+from supervisors.supervisor import metric_name, stop_child
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.directory import AnyRef
+    from actors.messages import Boot, ContainerReady, DescribePool, GrowPool
+    from supervisors.backoff import Backoff
+
+log = logging.getLogger("warmbox.pool")
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSize:
+    """How many containers a language has.
+
+    warm: how many there are when nothing happens; size_max: how many there may be;
+    idle_s: how long one beyond `warm` stays idle before it is retired.
+    """
+
+    warm: int
+    size_max: int
+    idle_s: float
+
+
+class PoolSupervisor(Actor):
+    """One language's containers."""
+
+    def __init__(
+        self,
+        context: Context,
+        language: str,
+        size: PoolSize,
+        start: Callable[[Context], AnyRef],
+        scheduler: str,
+        backoff: Backoff,
+    ) -> None:
+        super().__init__(context)
+        self._language = language
+        self._size = size
+        self._spec = ChildSpec("container", start, Restart.TEMPORARY)
+        self._scheduler = scheduler
+        self._backoff = backoff
+        self._children: dict[str, AnyRef] = {}
+        self._ready: set[str] = set()
+        self._wanted = size.warm
+        self._failures = 0
+        self._paused = ""
+
+    def boot(self, message: Boot) -> None:
+        """Fill the pool."""
+        self._settle()
+        self.set_timer("trim", self._size.idle_s / 2)
+
+    # ---------------------------------------------------------------- settling
+
+    def _settle(self) -> None:
+        """Start containers until there are as many as wanted, unless paused."""
+        while not self._paused and len(self._children) < self._wanted:
+            self._start()
+
+    def _start(self) -> None:
+        number = next(
+            n
+            for n in range(1, self._size.size_max + 1)
+            if f"{self.name}/{n}" not in self._children
+        )
+        name = f"{self.name}/{number}"
+        context = Context(
+            name, self.directory, self.actor_ref, self.now, self.context.after
+        )
+        self._children[name] = self._spec.start(context)
+        self.directory.enter(name, self._children[name])
+
+    def grow_pool(self, message: GrowPool) -> None:
+        """Have more containers, if the starting ones are not enough already."""
+        starting = len(self._children) - len(self._ready)
+        missing = message.wanted - starting
+        if missing > 0:
+            size = len(self._children) + missing
+            self._wanted = min(self._size.size_max, max(self._wanted, size))
+            self._settle()
+
+    # --------------------------------------------------------------- containers
+
+    def container_ready(self, message: ContainerReady) -> None:
+        """Starting works (again)."""
+        self._ready.add(message.container)
+        self._failures = 0
+
+    def container_failed(self, message: ContainerFailed) -> None:
+        """Pause: whatever is wrong, more attempts now would not mend it."""
+        log.warning("%s: %s", message.container, message.reason)
+        self._pause(message.reason)
+
+    def _pause(self, reason: str) -> None:
+        if self._paused:
+            return  # several that started together fail together
+        self._failures += 1
+        self._paused = reason or "failed"
+        self.set_timer("resume", self._backoff.delay_s(self._failures))
+
+    def child_exited(self, message: ChildExited) -> None:
+        """Replace it. A crash is counted like a failure to start."""
+        ref = self._children.get(message.name)
+        if ref is None or ref.actor_urn != message.urn:
+            return  # a predecessor's
+        del self._children[message.name]
+        self._ready.discard(message.name)
+        if message.crashed:
+            log.error("%s crashed: %s", message.name, message.reason)
+            instruments.restarts_total.labels(metric_name(message.name)).inc()
+            self._pause(message.reason)
+        self._settle()
+
+    # ------------------------------------------------------------------- timers
+
+    def time_out(self, name: str) -> None:
+        """Try again after a pause; let go of what has long been idle."""
+        if name == "resume":
+            self._paused = ""
+            self._settle()
+            return
+        excess = len(self._children) - self._size.warm
+        if excess > 0:
+            self._wanted = self._size.warm
+            trim = TrimIdle(self._language, excess, self._size.idle_s)
+            self.tell(self._scheduler, trim)
+        self.set_timer("trim", self._size.idle_s / 2)
+
+    def describe_pool(self, message: DescribePool) -> PoolStatus:
+        """Answer how the pool stands."""
+        ready = len(self._ready)
+        starting = len(self._children) - ready
+        return PoolStatus(self._language, ready, starting, self._paused)
+
+    # ---------------------------------------------------------------------- end
+
+    def clean_up(self, *, crashed: bool) -> None:
+        """Stop all containers at once, then wait for each."""
+        for ref in self._children.values():
+            ref.stop(block=False)
+        for name, ref in self._children.items():
+            stop_child(ref, self._spec, name)

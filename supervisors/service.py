@@ -1,0 +1,62 @@
+"""The running tree: started, drained and stopped as a whole."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from gevent.event import AsyncResult, Event
+
+from actors.actor import Context
+from actors.directory import Directory
+from actors.messages import BeginDrain, EndUnfinished
+from supervisors.supervisor import Supervisor
+from supervisors.tree import BROKER, ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from supervisors.child_spec import ChildSpec
+
+log = logging.getLogger("warmbox.service")
+
+END_S = 2.0
+STOP_S = 40.0
+
+
+class Service:
+    """directory: the names of the tree's actors; it is filled as they start."""
+
+    def __init__(self, directory: Directory) -> None:
+        self.directory = directory
+        self._root = None
+
+    def start(self, specs: Sequence[ChildSpec]) -> None:
+        """Start the tree."""
+        context = Context(ROOT, self.directory)
+        self._root = Supervisor.start(context, specs)
+        self.directory.enter(ROOT, self._root)
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait for the root's end, which by itself comes only from a failure."""
+        assert self._root is not None  # noqa: S101 - start comes first
+        return bool(self._root.actor_stopped.wait(timeout_s))
+
+    def drain(self, drain_s: float) -> int:
+        """Take nothing new and let the jobs end; returns how many had to be ended."""
+        drained = Event()
+        if not self.directory.tell(BROKER, BeginDrain(drained.set)):
+            return 0
+        if drained.wait(drain_s):
+            return 0
+        ended: AsyncResult[int] = AsyncResult()
+        self.directory.tell(BROKER, EndUnfinished(ended.set))
+        count = ended.wait(END_S) or 0
+        log.warning("%d jobs did not end in %s s and were ended", count, drain_s)
+        return count
+
+    def stop(self) -> bool:
+        """Stop the tree in reverse order; False when it does not stop in time."""
+        assert self._root is not None  # noqa: S101 - start comes first
+        self._root.stop(block=False)
+        return self.wait(STOP_S)

@@ -1,0 +1,151 @@
+"""What can be set, its type and its default. `settings` reads it from all sides."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+# ------------------------------------------------------------------- values
+
+
+def _running_max() -> int:
+    return 2 * len(os.sched_getaffinity(0))
+
+
+def _split(value: object) -> object:
+    # where only text can be written, lists are comma separated
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _known_broker(value: str) -> str:
+    if value == "embedded":
+        return value
+    if value.startswith(("amqp://", "amqps://")):
+        raise ValueError("RabbitMQ is not there yet, only `embedded` is")
+    raise ValueError("should be `embedded`")
+
+
+def _known_role(value: str) -> str:
+    if value == "all":
+        return value
+    if value in {"gateway", "worker"}:
+        raise ValueError("separate roles are not there yet, only `all` is")
+    raise ValueError("should be `all`")
+
+
+Broker = Annotated[str, AfterValidator(_known_broker)]
+Role = Annotated[str, AfterValidator(_known_role)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+Count = Annotated[int, Field(ge=1)]
+CountOrNone = Annotated[int, Field(ge=0)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+# docker refuses less than 6 MB; no interpreter starts in less than this
+MemoryMb = Annotated[int, Field(ge=16)]
+
+
+# ------------------------------------------------------------------- models
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Pool(_Group):
+    """How many containers each language keeps."""
+
+    warm: CountOrNone = 5
+    max: Count = 10
+    idle_s: Seconds = 60
+    """How long a container above `warm` may idle before it goes."""
+    starts_max: Count = 8
+    """Containers starting at once, over all pools: starting is what slows a host."""
+
+
+class RateLimit(_Group):
+    """One client's token bucket."""
+
+    per_second: Rate = 10
+    burst: Count = 20
+    clients_max: Count = 10_000
+
+
+class DefaultLimits(_Group):
+    """What a job gets that asks for nothing; None leaves it to its language."""
+
+    wall_time_s: Seconds | None = None
+    cpu_time_s: Seconds | None = None
+    memory_mb: MemoryMb | None = None
+    output_kb: Count | None = None
+    processes: Count | None = None
+
+
+class Caps(_Group):
+    """The most that a job may ask for."""
+
+    wall_time_s: Seconds = 30
+    cpu_time_s: Seconds = 30
+    memory_mb: MemoryMb = 1024
+    output_kb: Count = 8192
+    processes: Count = 256
+
+
+class Http(_Group):
+    """What one request may carry and hold."""
+
+    body_kb_max: Count = 8192
+    source_kb_max: Count = 1024
+    files_max: Count = 64
+    stdin_kb_max: Count = 1024
+    args_max: CountOrNone = 64
+    env_max: CountOrNone = 64
+    connections_max: Count = 12_000
+    wait_s_max: Count = 60
+    body_timeout_s: Seconds = 10
+
+
+# who listens everywhere is found here
+_LOOPBACKS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - a key only
+
+
+class Settings(_Group):
+    """Everything that can be set, with its default."""
+
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    port: Port = 8000
+    broker: Broker = "embedded"
+    role: Role = "all"
+    languages: Names = ()
+    """Empty means all whose images are built."""
+    pool: Pool = Pool()
+    running_max: Count = Field(default_factory=_running_max)
+    queue_max: Count = 20_000
+    """Unfinished jobs a language; one more is refused."""
+    result_ttl_s: Seconds = 600
+    results_mb_max: Count = 256
+    rate: RateLimit = RateLimit()
+    limits: DefaultLimits = DefaultLimits()
+    caps: Caps = Caps()
+    http: Http = Http()
+    runtime: Annotated[str, Field(min_length=1)] = "runc"
+    reuse: Literal["always", "tenant", "never"] = "always"
+    jobs_per_container_max: Count = 1000
+    container_age_s_max: Seconds = 3600
+    scrub_s: Seconds = 5
+    deadline_grace_s: Seconds = 3
+    cpus: Rate = 1.0
+    uid_first: Annotated[int, Field(ge=1000, le=2**31)] = 100_000
+    uids_per_container: Annotated[int, Field(ge=2, le=65_536)] = 1024
+    attempts_max: Count = 3
+    drain_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 10
+
+    @property
+    def url(self) -> str:
+        """The address under which a client on this machine finds the service."""
+        host = _LOOPBACKS.get(self.host, self.host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"

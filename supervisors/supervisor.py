@@ -1,0 +1,177 @@
+"""The supervisor: keeps its children alive by the rules of its specs.
+
+Theory of operation. A supervisor starts its children in the order of their specs,
+each under the name `<own name>/<spec name>`, which it enters in the directory. When a
+child has ended, its death notice (`ChildExited`) arrives as a message like any other.
+The notice carries the child's urn: one of a child that has been replaced is stale.
+
+A restart has two phases, and the supervisor's mailbox stays open in both. First the
+siblings that the strategy takes along are told to stop, last started first, and their
+death notices awaited: `_leaving` holds who is still to go, and one that does not go in
+its `shutdown_s` is abandoned and counted, because nothing can kill a greenlet in its
+handler without harm to all. Then, with `_leaving` empty, the supervisor mails itself
+`RestartChildren`, and every spec without a living child is started, in order. A child
+that dies meanwhile simply adds itself to what is to be done.
+
+Restarts are counted. More than the intensity allows within its period is not a
+child's failure any more: the supervisor itself crashes, which is its supervisor's
+business. The root's crash ends the process.
+
+When a supervisor ends, in whatever way, it first ends its children, last started
+first, and waits for each.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from actors.actor import Actor, Context
+from actors.directory import AnyRef, send
+from actors.messages import ChildExited, RestartChildren
+from metrics import instruments
+from supervisors.child_spec import ChildSpec, Intensity, Restart, Strategy
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from actors.messages import Boot
+
+log = logging.getLogger("warmbox.supervisor")
+
+
+class IntensityExceededError(Exception):
+    """Children fail faster than restarting can help."""
+
+
+def stop_child(ref: AnyRef, spec: ChildSpec, name: str) -> None:
+    """Have a child end and wait for it, at most its shutdown time."""
+    ref.stop(block=False)
+    if not ref.actor_stopped.wait(spec.shutdown_s):
+        abandon(name, spec.shutdown_s)
+
+
+def abandon(name: str, shutdown_s: float) -> None:
+    """Say that a child was left behind."""
+    log.error("%s did not stop in %s s and is abandoned", name, shutdown_s)
+    instruments.abandoned_total.labels(metric_name(name)).inc()
+
+
+def metric_name(name: str) -> str:
+    """Return the name as a label: numbered children share one."""
+    return "/".join("n" if part.isdigit() else part for part in name.split("/"))
+
+
+class Supervisor(Actor):
+    """Children that are known from the start."""
+
+    def __init__(
+        self,
+        context: Context,
+        specs: Sequence[ChildSpec],
+        strategy: Strategy = Strategy.ONE_FOR_ONE,
+        intensity: Intensity | None = None,
+    ) -> None:
+        super().__init__(context)
+        self._specs = {spec.name: spec for spec in specs}
+        self._strategy = strategy
+        self._intensity = intensity or Intensity()
+        self._children: dict[str, AnyRef] = {}
+        self._leaving: dict[str, str] = {}
+        self._finished: set[str] = set()
+        self._restarts: list[float] = []
+
+    def boot(self, message: Boot) -> None:
+        """Start all children, in order."""
+        for spec in self._specs.values():
+            self._start(spec)
+
+    def _start(self, spec: ChildSpec) -> None:
+        name = f"{self.name}/{spec.name}"
+        context = Context(
+            name, self.directory, self.actor_ref, self.now, self.context.after
+        )
+        ref = spec.start(context)
+        self._children[spec.name] = ref
+        self.directory.enter(name, ref)
+
+    # ------------------------------------------------------------------ restarts
+
+    def child_exited(self, message: ChildExited) -> None:
+        """Restart by the child's spec, or take note that one is out of the way."""
+        spec_name = message.name.rsplit("/", 1)[-1]
+        if self._leaving.get(spec_name) == message.urn:
+            self._left(spec_name)
+            return
+        ref = self._children.get(spec_name)
+        if ref is None or ref.actor_urn != message.urn:
+            return  # a predecessor's, or one that was abandoned
+        del self._children[spec_name]
+        if self._shall_restart(self._specs[spec_name], message):
+            self._note_restart(message)
+            self._take_down_siblings(spec_name)
+            self._settle()
+        else:
+            self._finished.add(spec_name)
+
+    def _shall_restart(self, spec: ChildSpec, message: ChildExited) -> bool:
+        if spec.restart is Restart.TRANSIENT:
+            return message.crashed
+        return spec.restart is Restart.PERMANENT
+
+    def _note_restart(self, message: ChildExited) -> None:
+        log.warning("%s ended (%s): restarting", message.name, message.reason)
+        instruments.restarts_total.labels(metric_name(message.name)).inc()
+        self._restarts, exceeded = self._intensity.add(self._restarts, self.now())
+        if exceeded:
+            raise IntensityExceededError(
+                f"{self.name}: more than {self._intensity.restarts_max} restarts"
+                f" in {self._intensity.period_s} s, the last of {message.name}"
+            )
+
+    def _take_down_siblings(self, spec_name: str) -> None:
+        names = list(self._specs)
+        if self._strategy is Strategy.ONE_FOR_ONE:
+            return
+        first = 0
+        if self._strategy is Strategy.REST_FOR_ONE:
+            first = names.index(spec_name) + 1
+        for name in reversed(names[first:]):
+            ref = self._children.pop(name, None)
+            if ref is not None:
+                self._leaving[name] = ref.actor_urn
+                ref.stop(block=False)
+                self.set_timer(f"stop {name}", self._specs[name].shutdown_s)
+
+    def time_out(self, name: str) -> None:
+        """Abandon a sibling that does not stop."""
+        spec_name = name.removeprefix("stop ")
+        abandon(f"{self.name}/{spec_name}", self._specs[spec_name].shutdown_s)
+        self._left(spec_name)
+
+    def _left(self, spec_name: str) -> None:
+        del self._leaving[spec_name]
+        self.cancel_timer(f"stop {spec_name}")
+        self._settle()
+
+    def _settle(self) -> None:
+        """Once all who must go have gone, mail oneself the restart."""
+        if not self._leaving:
+            send(self.actor_ref, RestartChildren())
+
+    def restart_children(self, message: RestartChildren) -> None:
+        """Start what has no living child, in order."""
+        if self._leaving:
+            return  # another death came in between: its turn comes
+        for name, spec in self._specs.items():
+            if name not in self._children and name not in self._finished:
+                self._start(spec)
+
+    # ----------------------------------------------------------------------- end
+
+    def clean_up(self, *, crashed: bool) -> None:
+        """Stop the children, last started first, and wait for each."""
+        for name in reversed(self._specs):
+            ref = self._children.pop(name, None)
+            if ref is not None:
+                stop_child(ref, self._specs[name], f"{self.name}/{name}")

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from images.build import ImageInfo
+from images.catalog import load_catalog
+from images.doctor import Finding, examine, examine_engine, examine_host, examine_images
+
+HEALTHY: dict[str, Any] = {
+    "ServerVersion": "28.1",
+    "OperatingSystem": "Debian",
+    "Driver": "overlay2",
+    "CgroupVersion": "2",
+    "CgroupDriver": "systemd",
+    "MemoryLimit": True,
+    "SwapLimit": True,
+    "PidsLimit": True,
+    "CpuCfsQuota": True,
+    "SecurityOptions": ["name=apparmor", "name=seccomp,profile=builtin"],
+    "Runtimes": {"runc": {}, "runsc": {}},
+    "LiveRestoreEnabled": False,
+}
+
+
+class Engine:
+    def __init__(self, *containers: str, **info: object) -> None:
+        self._info = {**HEALTHY, **info}
+        self._containers = containers
+
+    def info(self) -> dict[str, Any]:
+        return self._info
+
+    def containers(self, *, all: bool, filters: dict[str, str]) -> tuple[str, ...]:  # noqa: A002
+        assert all
+        assert filters == {"label": "warmbox.service"}
+        return self._containers
+
+
+def failed(engine: Engine, runtime: str = "runc", *, serving: bool = False) -> set[str]:
+    findings = list(examine_engine(engine, runtime, serving=serving))
+    assert all(one.evidence for one in findings)
+    assert all(one.ok or one.mend for one in findings)
+    return {one.subject for one in findings if not one.ok}
+
+
+def test_a_healthy_engine_misses_nothing() -> None:
+    assert failed(Engine()) == set()
+    assert failed(Engine(LiveRestoreEnabled=True), "runsc") == set()
+
+
+@pytest.mark.parametrize(
+    ("info", "subject"),
+    [
+        ({"Driver": "vfs"}, "storage driver"),
+        ({"CgroupDriver": "none"}, "cgroups"),
+        ({"MemoryLimit": False}, "memory limit"),
+        ({"SwapLimit": False}, "swap limit"),
+        ({"PidsLimit": False}, "process limit"),
+        ({"CpuCfsQuota": False}, "CPU limit"),
+        ({"SecurityOptions": None}, "seccomp"),
+        ({"SecurityOptions": ["name=seccomp,profile=unconfined"]}, "seccomp"),
+        ({"Runtimes": {"crun": {}}}, "runtime"),
+    ],
+)
+def test_a_missing_protection_is_named(info: dict[str, Any], subject: str) -> None:
+    assert failed(Engine(**info)) == {subject}
+
+
+def test_containers_are_leftovers_only_while_no_service_runs() -> None:
+    assert failed(Engine("c1")) == {"leftovers"}
+    assert failed(Engine("c1"), serving=True) == set()
+
+
+def test_a_port_in_use_is_missing_unless_it_is_ours() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        _, taken = examine_host("127.0.0.1", port, serving=False)
+        _, ours = examine_host("127.0.0.1", port, serving=True)
+    _, free = examine_host("127.0.0.1", port, serving=False)
+
+    assert (taken.ok, ours.ok, free.ok) == (False, True, True)
+    assert "in use" in taken.evidence
+
+
+def test_an_image_that_is_missing_or_old_is_named_with_its_command() -> None:
+    images = [
+        ImageInfo("c", "warmbox/c:latest", "current", version="gcc 14"),
+        ImageInfo("c", "warmbox/c:latest", "stale"),
+        ImageInfo("c", "warmbox/c:latest", "missing"),
+    ]
+
+    findings = list(examine_images(images))
+
+    assert [one.ok for one in findings] == [True, False, False]
+    assert findings[1].mend.endswith("run.py images build c")
+
+
+def test_without_an_engine_the_rest_is_still_told() -> None:
+    def connect() -> None:
+        raise RuntimeError("no socket")
+
+    catalog = load_catalog(Path(__file__).parents[2] / "images")
+    *host, last = examine(("127.0.0.1", 0), "runc", connect, catalog, serving=False)
+
+    assert [one.ok for one in host] == [True, True]
+    assert last == Finding("Docker", ok=False, evidence="no socket", mend="make docker")
