@@ -8,9 +8,12 @@ monkey.patch_all()
 import argparse
 import logging
 import os
+import secrets
 import signal
+import socket
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +23,36 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from actors.actor import Context
+from actors.directory import Directory
+from actors.engine import Engine, EngineError
+from actors.listener import Listener
+from actors.messages import Limits
+from gateway.app import make_app
 from gateway.client import Client, ClientError
+from gateway.config import GatewayConfig
 from gateway.self_check import self_check
+from gateway.server import GatewayServer
 from gateway.terminal import guess_language, request_for, run_on_terminal
 from images.build import build_command, connect, list_images
 from images.catalog import load_catalog
 from images.doctor import examine
 from images.language_file import CatalogError
+from metrics.collector import MailboxCollector
+from metrics.instruments import REGISTRY
+from metrics.loop_lag import watch_loop
+from supervisors.languages import (
+    UnknownLanguageError,
+    effective_catalog,
+    sandbox_config,
+)
 from supervisors.options import settings_of, settings_options
-from supervisors.settings import SettingsError, to_text
+from supervisors.service import Service
+from supervisors.settings import Settings, SettingsError, to_text
+from supervisors.tree import tree
 
 IMAGES = Path(__file__).parent / "images"
+CLEAN_UP_S = 20
 LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 YES, NO = Text("ok", style="green"), Text("mend", style="bold red")
 
@@ -42,12 +64,11 @@ console = Console()
 
 def serve(args: Args) -> int:
     """Run the service until a signal comes; then drain and stop it."""
-    from supervisors.tree import start_tree  # noqa: PLC0415
-
     logging.basicConfig(format=LOG_FORMAT, level=logging.INFO)
     settings = settings_of(args).settings
+    refuse_taken_port(settings.host, settings.port)
     stopping = stop_on_signals()
-    service = start_tree(settings, load_catalog(IMAGES))
+    engine_port, service = start_service(settings)
     fallen = gevent.spawn(service.wait)
     fallen.link(lambda _: stopping.set())
     check = gevent.spawn(greet, settings.url) if args.self_check else None
@@ -56,10 +77,67 @@ def serve(args: Args) -> int:
         check.kill()
     if fallen.dead:
         say("the service can't go on: see its last words above")
+        engine_port.sweep()
         return 1
     say("draining; once more stops at once")
     service.drain(settings.drain_s)
-    return 0 if service.stop() else 1
+    stopped = service.stop()
+    engine_port.settle(CLEAN_UP_S)
+    engine_port.sweep()
+    return 0 if stopped else 1
+
+
+def start_service(settings: Settings) -> tuple[Engine, Service]:
+    """Put the parts together and start them; the engine's leftovers go first."""
+    built = {
+        image.name: image.version
+        for image in list_images(engine(), load_catalog(IMAGES))
+        if image.state != "missing"
+    }
+    catalog = effective_catalog(load_catalog(IMAGES), settings, built)
+    served = {name: built[name] for name in catalog.languages}
+    engine_port = Engine(sandbox_config(settings))
+    engine_port.sweep()
+    service = Service(Directory())
+    config = gateway_config(settings)
+
+    def make_server() -> GatewayServer:
+        app = make_app(config, service.directory, catalog, served)
+        return GatewayServer(app, config)
+
+    REGISTRY.register(MailboxCollector())
+    gevent.spawn(watch_loop)
+    listener = partial(start_listener, make_server)
+    service.start(tree(settings, catalog, engine_port, listener))
+    return engine_port, service
+
+
+def start_listener(make_server: Callable[[], GatewayServer], context: Context) -> Any:
+    """Start the gateway's actor."""
+    return Listener.start(context, make_server)
+
+
+def gateway_config(settings: Settings) -> GatewayConfig:
+    """Return the gateway's part of the settings."""
+    return GatewayConfig(
+        secret=secrets.token_bytes(32),
+        host=settings.host,
+        port=settings.port,
+        caps=Limits(**settings.caps.model_dump()),
+        **settings.http.model_dump(),
+    )
+
+
+def refuse_taken_port(host: str, port: int) -> None:
+    """Find out before anything is started that nobody else listens there."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            reason = error.strerror
+            raise CommandError(f"cannot listen on {host}:{port}: {reason}") from error
 
 
 def stop_on_signals() -> Event:
@@ -215,6 +293,18 @@ def add(
     return one
 
 
+EXPECTED = (
+    CatalogError,
+    ClientError,
+    CommandError,
+    EngineError,
+    OSError,
+    SettingsError,
+    UnknownLanguageError,
+)
+"""What can go wrong without a bug of ours."""
+
+
 def main() -> int:
     """Carry out the command; one sentence, no traceback, when it can't be."""
     args = parser().parse_args()
@@ -222,7 +312,7 @@ def main() -> int:
         return int(args.command(args))
     except KeyboardInterrupt:
         return 130
-    except (CatalogError, ClientError, CommandError, OSError, SettingsError) as error:
+    except EXPECTED as error:
         say(str(error))
         return 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from gateway.problems import CONTENT_TYPE, KINDS, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from email.message import Message
 
 _DISCARD_BYTES_MAX = 16 * 2**20
 _DISCARD_S = 2.0
@@ -65,7 +67,8 @@ class Connection(WSGIHandler):
 
     def hang_up(self) -> None:
         """End an idle connection: its reader sees the end of the stream."""
-        self.socket.shutdown(socket.SHUT_RD)
+        with suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RD)
 
     def read_requestline(self) -> str:
         """Wait for the next request, but not for ever."""
@@ -80,13 +83,14 @@ class Connection(WSGIHandler):
             self.server.idle.discard(self)
 
     def read_request(self, raw_requestline: str) -> Any:
-        """Read the header, but not for ever."""
-        return gevent.with_timeout(
+        """Read the header, but not for ever, and without a doubt about the body."""
+        request = gevent.with_timeout(
             self.server.config.header_timeout_s,
             super().read_request,
             raw_requestline,
             timeout_value=None,
         )
+        return request if request and _is_framed(self.headers) else None
 
     def handle_one_request(self) -> Any:
         """Answer one request; a document also for what never became a request."""
@@ -116,6 +120,18 @@ class Connection(WSGIHandler):
 
     def log_request(self) -> None:
         """Log nothing: the metrics count, and a line a request costs too much."""
+
+
+def _is_framed(headers: Message) -> bool:
+    # Where a proxy in front of us and pywsgi would disagree about a body's end, one
+    # client could speak in another's name.
+    lengths = headers.get_all("Content-Length", [])
+    encodings = headers.get_all("Transfer-Encoding", [])
+    return (
+        len(lengths) <= 1
+        and all(length.isascii() and length.isdigit() for length in lengths)
+        and [encoding.lower() for encoding in encodings] in ([], ["chunked"])
+    )
 
 
 def _refusal(status: int) -> bytes:

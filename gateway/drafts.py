@@ -63,7 +63,7 @@ class Drafter:
             files=files,
             stdin=request.stdin.encode(),
             stdin_open=request.stdin_open,
-            args=request.args,
+            args=tuple(request.args),
             env=tuple(sorted(request.env.items())),
             limits=self._limits(request, language),
         )

@@ -86,10 +86,10 @@ class JobRequest(_Model):
 
     language: Text
     source: Text = _optional("", min_length=1)
-    files: tuple[FileRequest, ...] = _optional((), min_length=1)
+    files: list[FileRequest] = _optional([], min_length=1)
     stdin: Text = ""
     stdin_open: bool = False
-    args: tuple[Word, ...] = ()
+    args: list[Word] = []
     env: dict[Variable, Word] = {}
     limits: LimitsRequest = LimitsRequest()
 
@@ -99,25 +99,23 @@ def parse_request(document: object) -> JobRequest:
     if not isinstance(document, dict):
         raise Problem.invalid(("", "The body must be a JSON object."))
     try:
-        return JobRequest.model_validate(_with_tuples(document))
+        return JobRequest.model_validate(document)
     except ValidationError as fault:
         raise Problem.invalid(*_errors(fault)) from fault
-
-
-def _with_tuples(document: dict[str, Any]) -> dict[str, Any]:
-    # Strict models take tuples only as tuples, and JSON has lists only.
-    return {
-        key: tuple(value) if isinstance(value, list) else value
-        for key, value in document.items()
-    }
 
 
 def _errors(fault: ValidationError) -> list[tuple[str, str]]:
     errors = fault.errors(include_url=False, include_context=False, include_input=False)
     return [
         (
-            ".".join(str(part) for part in error["loc"])[:_FIELD_CHARS_MAX],
+            _field(error["loc"]),
             error["msg"].removeprefix(_PREFIX),
         )
         for error in errors[:_ERRORS_MAX]
     ]
+
+
+def _field(path: tuple[int | str, ...]) -> str:
+    # Pydantic's word for the name of an entry says nothing to a client.
+    names = (str(part) for part in path if part != "[key]")
+    return ".".join(names)[:_FIELD_CHARS_MAX]

@@ -95,21 +95,17 @@ def _chunks(
     sink: Sink, heartbeat_s: float, is_lost: Callable[[], bool]
 ) -> Iterator[bytes]:
     # The first chunk brings the headers on their way, so it goes out at once.
-    pending = OPENING
+    first = OPENING
     while True:
+        lagged = sink.lagged  # before the rest is taken, so that the rest goes out
         events = sink.take()
-        yield from _encoded(pending, events)
+        yield from _encoded(first, events)
         if events and isinstance(events[-1].event.body, Finished):
             return
-        pending = b""
-        if sink.lagged:
+        if lagged or (not events and not first and is_lost()):
             yield LAGGED
             return
-        if not sink.wait(heartbeat_s):
-            if is_lost():
-                yield LAGGED
-                return
-            pending = HEARTBEAT
+        first = b"" if sink.wait(heartbeat_s) else HEARTBEAT
 
 
 def _encoded(before: bytes, events: Iterable[NumberedEvent]) -> Iterator[bytes]:

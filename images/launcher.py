@@ -32,6 +32,7 @@ import posix  # noqa: E402
 
 import _signal  # noqa: E402
 import _socket  # noqa: E402
+import select  # noqa: E402
 import resource  # noqa: E402
 
 IN_SITE = __name__ == "warmbox_launcher"
@@ -55,22 +56,43 @@ _S_IFMT, _S_IFDIR = 0o170000, 0o040000
 
 def serve(control):
     """Fork on request, for ever. Returns only in a child that runs on in-process."""
-    _signal.signal(_signal.SIGCHLD, lambda *_: report_exits(control))
+    # A death must wake the poll: a handler alone could run just before it blocks.
+    wake_r, wake_w = posix.pipe()
+    posix.set_blocking(wake_w, False)
+    _signal.set_wakeup_fd(wake_w)
+    _signal.signal(_signal.SIGCHLD, lambda *_: None)
+    poller = select.poll()
+    poller.register(control.fileno(), select.POLLIN)
+    poller.register(wake_r, select.POLLIN)
     gc.collect()
     gc.freeze()
     while True:
-        data, ancillary = control.recvmsg(4096, _socket.CMSG_SPACE(4 * 4))[:2]
-        if not data:
-            posix._exit(0)
-        fds = received_fds(ancillary)
-        role, uid, options = marshal.loads(data)
-        pid = posix.fork()
-        if pid == 0:
-            become(role, uid, options, control, fds)
+        ready = [fd for fd, _ in poller.poll()]
+        if wake_r in ready:
+            posix.read(wake_r, 4096)
+            report_exits(control)
+        if control.fileno() in ready and fork_child(control, (wake_r, wake_w)):
             return
-        for fd in fds:
+
+
+def fork_child(control, wake):
+    """Take one request. Returns True in a child that runs on in-process."""
+    data, ancillary = control.recvmsg(4096, _socket.CMSG_SPACE(4 * 4))[:2]
+    if not data:
+        posix._exit(0)
+    fds = received_fds(ancillary)
+    role, uid, options = marshal.loads(data)
+    pid = posix.fork()
+    if pid == 0:
+        _signal.set_wakeup_fd(-1)
+        for fd in wake:
             posix.close(fd)
-        control.send(marshal.dumps(("forked", pid)))
+        become(role, uid, options, control, fds)
+        return True
+    for fd in fds:
+        posix.close(fd)
+    control.send(marshal.dumps(("forked", pid)))
+    return False
 
 
 def received_fds(ancillary):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from actors.sandbox import SandboxConfig
 from images.catalog import Catalog
 
 if TYPE_CHECKING:
@@ -56,3 +57,22 @@ def with_limits(language: Language, settings: Settings) -> Language:
         for name, cap in caps.items()
     }
     return replace(language, limits=replace(language.limits, **limits))
+
+
+def sandbox_config(settings: Settings) -> SandboxConfig:
+    """Return the settings that every container shares."""
+    return SandboxConfig(
+        service=f"{settings.host}:{settings.port}",
+        runtime=settings.runtime,
+        reuse=settings.reuse,
+        jobs_max=min(settings.jobs_per_container_max, settings.uids_per_container),
+        age_s_max=settings.container_age_s_max,
+        scrub_s=settings.scrub_s,
+        grace_s=settings.deadline_grace_s,
+        cpus=settings.cpus,
+        uid_first=settings.uid_first,
+        uids=settings.uids_per_container,
+        starts_max=settings.pool.starts_max,
+        processes_max=settings.caps.processes,
+        cpu_s_max=settings.caps.cpu_time_s,
+    )

@@ -11,6 +11,7 @@
 
 const fs = require("node:fs");
 const Module = require("node:module");
+const path = require("node:path");
 const { isMainThread } = require("node:worker_threads");
 
 const JOB_FD = 3;
@@ -47,9 +48,10 @@ function become({ argv, env, cwd }) {
   process.chdir(cwd);
   Module._initPaths(); // reads HOME and NODE_PATH
   const announced = process.argv[1];
+  const main = path.resolve(cwd, argv[1]); // as Node does with its own command line
   process.argv.length = 0;
-  process.argv.push(...argv);
-  if (argv[1] !== announced) runInstead(argv[1]);
+  process.argv.push(process.execPath, main, ...argv.slice(2));
+  if (main !== announced) runInstead(main);
 }
 
 // Node calls Module.runMain with the name it was started with. A getter hands it,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import socket
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
@@ -215,11 +217,37 @@ class Gateway:
         assert answer.status_code == 202, answer.text
         return str(answer.json()["id"])
 
+    def follow(self, job_id: str, last_id: int | None = None) -> requests.Response:
+        """Open the job's event stream."""
+        headers = {} if last_id is None else {"Last-Event-ID": str(last_id)}
+        path = f"/v1/jobs/{job_id}/events"
+        return self.get(path, headers=headers, stream=True)
+
+    def connect(self) -> socket.socket:
+        """Open a connection for what no HTTP library would send."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+
     def submit_done(self, *bodies: EventBody, result: JobResult = SUCCESS) -> str:
         """Submit a program that has run already when it is looked at."""
         job_id = self.submit()
         self.world.emit(job_id, Started(), *bodies, Finished(result))
         return job_id
+
+
+Shown = tuple[int, str, Any]
+
+
+def shown(response: requests.Response) -> Iterator[Shown]:
+    """Yield id, name and data of each event as it arrives."""
+    fields: dict[str, str] = {}
+    for line in response.iter_lines(chunk_size=1, decode_unicode=True):
+        name, _, value = line.partition(": ")
+        if line:
+            fields[name] = value
+        elif "event" in fields:
+            event_id = int(fields.get("id", 0))
+            yield event_id, fields["event"], json.loads(fields["data"])
+            fields = {}
 
 
 @contextmanager

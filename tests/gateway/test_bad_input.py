@@ -1,0 +1,296 @@
+"""Every bad request is one clear problem document, and breaks nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from twins import Gateway, running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import requests
+
+GOOD: dict[str, Any] = {"language": "python", "source": "print(1)"}
+
+
+@pytest.fixture(scope="module")
+def gateway() -> Iterator[Gateway]:
+    with running() as one:
+        yield one
+
+
+def assert_problem(answer: requests.Response, status: int, code: str) -> Any:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["status"] == status
+    assert problem["code"] == code
+    assert problem["title"]
+    assert problem["detail"]
+    return problem
+
+
+def fields(gateway: Gateway, document: Any) -> set[str]:
+    problem = assert_problem(gateway.post(document), 422, "invalid")
+    assert all(error["message"] for error in problem["errors"])
+    assert gateway.world.jobs == {}
+    return {error["field"] for error in problem["errors"]}
+
+
+def files(*names: str) -> dict[str, Any]:
+    listed = [{"name": name, "content": "x"} for name in names]
+    return {"language": "python", "files": listed}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"{'a': 1}",
+        b'{"language": NaN}',
+        b'{"limits": {"wall_time_s": -Infinity}}',
+        b'{"language": "\xff"}',
+        b"\xef\xbb\xbf{}",
+        b"[" * 100_000,
+        b"1" * 10_000,
+        '{"language": "python"}'.encode("utf-16"),
+    ],
+)
+def test_what_is_not_json(gateway: Gateway, body: bytes) -> None:
+    headers = {"Content-Type": "application/json"}
+    answer = gateway.request("POST", "/v1/jobs", data=body, headers=headers)
+    assert_problem(answer, 400, "invalid_json")
+
+
+@pytest.mark.parametrize("body", [b"[]", b"[{}]", b'"text"', b"1", b"true", b"null"])
+def test_json_that_is_no_object(gateway: Gateway, body: bytes) -> None:
+    headers = {"Content-Type": "application/json"}
+    answer = gateway.request("POST", "/v1/jobs", data=body, headers=headers)
+    (error,) = assert_problem(answer, 422, "invalid")["errors"]
+    assert error["field"] == ""
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "", "application/jsonx"])
+def test_other_content_types(gateway: Gateway, content_type: str) -> None:
+    headers = {"Content-Type": content_type}
+    answer = gateway.request("POST", "/v1/jobs", data=b"{}", headers=headers)
+    assert_problem(answer, 415, "unsupported_media_type")
+
+
+def test_an_unknown_language_names_the_closest(gateway: Gateway) -> None:
+    answer = gateway.post({**GOOD, "language": "pyhton"})
+    (error,) = assert_problem(answer, 422, "invalid")["errors"]
+    assert error["field"] == "language"
+    assert "python" in error["message"]
+
+
+def test_a_language_without_an_image_is_unknown(gateway: Gateway) -> None:
+    answer = gateway.post({**GOOD, "language": "ruby"})
+    (error,) = assert_problem(answer, 422, "invalid")["errors"]
+    assert "there are c, python" in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"colour": "red"}, "colour"),
+        ({"limits": {"colour": 1}}, "limits.colour"),
+        ({"language": 3}, "language"),
+        ({"language": "\ud800"}, "language"),
+        ({"source": ["print(1)"]}, "source"),
+        ({"source": None}, "source"),
+        ({"source": ""}, "source"),
+        ({"source": "\udfff"}, "source"),
+        ({"stdin": 1}, "stdin"),
+        ({"stdin": "\ud800"}, "stdin"),
+        ({"stdin_open": "yes"}, "stdin_open"),
+        ({"stdin_open": 1}, "stdin_open"),
+        ({"args": "-v"}, "args"),
+        ({"args": [1]}, "args.0"),
+        ({"args": ["a\0b"]}, "args.0"),
+        ({"args": ["\ud800"]}, "args.0"),
+        ({"args": ["x"] * 65}, "args"),
+        ({"args": ["x" * 70_000]}, "args"),
+        ({"env": []}, "env"),
+        ({"env": {"A": 1}}, "env.A"),
+        ({"env": {"A": "\0"}}, "env.A"),
+        ({"env": {"A=B": "x"}}, "env.A=B"),
+        ({"env": {"": "x"}}, "env."),
+        ({"env": {f"A{number}": "" for number in range(65)}}, "env"),
+        ({"limits": []}, "limits"),
+        ({"limits": {"wall_time_s": 31}}, "limits.wall_time_s"),
+        ({"limits": {"wall_time_s": 0}}, "limits.wall_time_s"),
+        ({"limits": {"wall_time_s": -1}}, "limits.wall_time_s"),
+        ({"limits": {"cpu_time_s": 1e308}}, "limits.cpu_time_s"),
+        ({"limits": {"cpu_time_s": "5"}}, "limits.cpu_time_s"),
+        ({"limits": {"memory_mb": 10**400}}, "limits.memory_mb"),
+        ({"limits": {"memory_mb": 1.5}}, "limits.memory_mb"),
+        ({"limits": {"memory_mb": 1}}, "limits.memory_mb"),
+        ({"limits": {"output_kb": 8193}}, "limits.output_kb"),
+        ({"limits": {"processes": True}}, "limits.processes"),
+        ({"limits": {"processes": 0}}, "limits.processes"),
+        ({"files": [{"name": "a.py", "content": ""}]}, "source"),
+    ],
+)
+def test_fields_that_are_wrong(
+    gateway: Gateway, change: dict[str, Any], field: str
+) -> None:
+    assert field in fields(gateway, {**GOOD, **change})
+
+
+def test_infinity_by_a_large_exponent(gateway: Gateway) -> None:
+    body = b'{"language":"python","source":"x","limits":{"wall_time_s":1e999}}'
+    headers = {"Content-Type": "application/json"}
+    answer = gateway.request("POST", "/v1/jobs", data=body, headers=headers)
+    assert_problem(answer, 422, "invalid")
+
+
+def test_neither_source_nor_files(gateway: Gateway) -> None:
+    assert fields(gateway, {"language": "python"}) == {"source"}
+    assert fields(gateway, {"language": "python", "files": []}) == {"files"}
+
+
+def test_every_wrong_field_is_named_at_once(gateway: Gateway) -> None:
+    found = fields(gateway, {"language": 1, "args": [2], "colour": 3})
+    assert found == {"language", "args.0", "colour"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "/etc/passwd",
+        "../a.py",
+        "a/../../b.py",
+        "a/..",
+        ".",
+        "./a.py",
+        "a//b.py",
+        "a/",
+        "a\0.py",
+        "a\n.py",
+        "a\x7f.py",
+        "a\x9f.py",
+        "a\\b.py",
+        "\ud800.py",
+        "x" * 300,
+        "ü" * 128,
+        "a/" * 127 + "ab",
+    ],
+)
+def test_file_names(gateway: Gateway, name: str) -> None:
+    assert fields(gateway, files(name)) == {"files.0.name"}
+
+
+@pytest.mark.parametrize(
+    "names", [("a.py", "a.py"), ("a", "a/b.py"), ("a/b/c.py", "a/b")]
+)
+def test_file_names_that_clash(gateway: Gateway, names: tuple[str, ...]) -> None:
+    assert fields(gateway, files(*names)) == {"files"}
+
+
+def test_too_many_files(gateway: Gateway) -> None:
+    assert fields(gateway, files(*(f"{n}.py" for n in range(65)))) == {"files"}
+
+
+@pytest.mark.parametrize("content", ["%", "YQ=", "YQ==\n", "ü", "YQ==YQ=="])
+def test_what_is_not_base64(gateway: Gateway, content: str) -> None:
+    file = {"name": "a.py", "content": content, "encoding": "base64"}
+    document = {"language": "python", "files": [file]}
+    assert fields(gateway, document) == {"files.0.content"}
+
+
+def test_an_encoding_that_is_none_of_ours(gateway: Gateway) -> None:
+    file = {"name": "a.py", "content": "", "encoding": "latin-1"}
+    found = fields(gateway, {"language": "python", "files": [file]})
+    assert found == {"files.0.encoding"}
+
+
+def test_two_megabytes_of_source(gateway: Gateway) -> None:
+    answer = gateway.post({**GOOD, "source": "x" * 2 * 2**20})
+    problem = assert_problem(answer, 413, "too_large")
+    assert "1024 KiB" in problem["detail"]
+
+
+def test_the_limit_counts_all_files_together(gateway: Gateway) -> None:
+    half = [{"name": f"{n}.py", "content": "x" * 600_000} for n in range(2)]
+    answer = gateway.post({"language": "python", "files": half})
+    assert_problem(answer, 413, "too_large")
+
+
+def test_two_megabytes_of_stdin(gateway: Gateway) -> None:
+    answer = gateway.post({**GOOD, "stdin": "x" * 2 * 2**20})
+    assert_problem(answer, 413, "too_large")
+
+
+def test_a_body_that_is_larger_than_any_request(gateway: Gateway) -> None:
+    answer = gateway.post({**GOOD, "source": "x" * 9 * 2**20})
+    assert_problem(answer, 413, "too_large")
+
+
+@pytest.mark.parametrize("key", ["", "a b", "ü", "x" * 256])
+def test_idempotency_keys(gateway: Gateway, key: str) -> None:
+    headers = {"Idempotency-Key": key.encode()}
+    answer = gateway.request("POST", "/v1/jobs", json=GOOD, headers=headers)
+    (error,) = assert_problem(answer, 422, "invalid")["errors"]
+    assert error["field"] == "Idempotency-Key"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/v1/jobs", "POST"),
+        ("BREW", "/v1/jobs", "POST"),
+        ("POST", "/v1/jobs/x", "DELETE,GET,HEAD"),
+        ("POST", "/v1/jobs/x/events", "GET,HEAD"),
+        ("DELETE", "/", "GET,HEAD"),
+    ],
+)
+def test_methods_that_do_not_exist(
+    gateway: Gateway, method: str, path: str, allowed: str
+) -> None:
+    answer = gateway.request(method, path)
+    assert_problem(answer, 405, "method_not_allowed")
+    assert answer.headers["Allow"] == allowed
+
+
+@pytest.mark.parametrize("path", ["/v2", "/v1/jobs/", "/static/", "/static/../app.py"])
+def test_paths_that_do_not_exist(gateway: Gateway, path: str) -> None:
+    assert_problem(gateway.get(path), 404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", ""),
+        ("GET", "/events"),
+        ("POST", "/stdin"),
+        ("DELETE", ""),
+    ],
+)
+def test_unknown_and_expired_jobs(gateway: Gateway, method: str, path: str) -> None:
+    gateway.world.expired.add("old")
+    unknown = gateway.request(method, f"/v1/jobs/unknown{path}")
+    assert_problem(unknown, 404, "unknown_job")
+    expired = gateway.request(method, f"/v1/jobs/old{path}")
+    assert_problem(expired, 410, "expired")
+
+
+@pytest.mark.parametrize("last_id", ["x", "-1", "1.5", "", "9" * 30])
+def test_last_event_ids(gateway: Gateway, last_id: str) -> None:
+    headers = {"Last-Event-ID": last_id}
+    answer = gateway.get("/v1/jobs/x/events", headers=headers)
+    assert_problem(answer, 422, "invalid")
+
+
+def test_query_values(gateway: Gateway) -> None:
+    assert_problem(gateway.get("/v1/jobs/x?encoding=rot13"), 422, "invalid")
+    answer = gateway.request("POST", "/v1/jobs/x/stdin?end=yes")
+    assert_problem(answer, 422, "invalid")
+
+
+def test_the_service_still_takes_jobs(gateway: Gateway) -> None:
+    assert gateway.post(GOOD).status_code == 202
