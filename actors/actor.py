@@ -50,7 +50,7 @@ class Context:
     parent: AnyRef | None = None
     now: Callable[[], float] = field(default=time.monotonic)
     after: Callable[[float, Callable[[], object]], Any] = field(
-        default=lambda seconds, call: gevent.spawn_later(seconds, call)
+        default=gevent.spawn_later
     )
 
 

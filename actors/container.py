@@ -76,9 +76,14 @@ class EnginePort(Protocol):
 
     config: SandboxConfig
 
-    def start(self, defaults: LanguageDefaults) -> Attached: ...
-    def set_memory(self, attached: Attached, memory_mb: int) -> None: ...
-    def discard(self, attached: Attached) -> None: ...
+    def start(self, defaults: LanguageDefaults) -> Attached:
+        """Make and start a container."""
+
+    def set_memory(self, attached: Attached, memory_mb: int) -> None:
+        """Change its memory limit."""
+
+    def discard(self, attached: Attached) -> None:
+        """Destroy it, without waiting."""
 
 
 class Container(Actor):

@@ -97,12 +97,13 @@ def _chunks(
     # The first chunk brings the headers on their way, so it goes out at once.
     first = OPENING
     while True:
-        lagged = sink.lagged  # before the rest is taken, so that the rest goes out
+        # Found out before what is kept is taken, so that it still goes out.
+        lagged = sink.lagged or (first is HEARTBEAT and is_lost())
         events = sink.take()
         yield from _encoded(first, events)
         if events and isinstance(events[-1].event.body, Finished):
             return
-        if lagged or (not events and not first and is_lost()):
+        if lagged:
             yield LAGGED
             return
         first = b"" if sink.wait(heartbeat_s) else HEARTBEAT

@@ -1,36 +1,33 @@
-"""Makes the images: the base, then one a language, several at a time.
-
-Theory of operation. A language's image is made in two phases. Its folder's Dockerfile
-lays the tools over the base (tagged `:tools`); those are asked for their version. Then
-a generated tail lays the runner over them and labels the result with that version and
-with a hash of all that went in, so that an image whose label still fits is left alone.
-"""
+"""Makes the images on a Docker engine: the base, then several languages at a time."""
 
 from __future__ import annotations
 
 import contextlib
-import tempfile
 import threading
-from collections import deque
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import docker
 from docker.errors import DockerException, ImageNotFound
 
 from images.catalog import CatalogError
-from images.progress import Board, BuildState
-from images.recipe import (
-    base_recipe,
-    folder_recipe,
-    language_digest,
-    tail_recipe,
+from images.making import (
+    BASE,
+    EngineError,
+    Work,
+    current_base_id,
+    image_tag,
+    label,
+    make_base,
+    make_language,
 )
-from images.rootfs import SUITE, RootError, make_root
+from images.progress import Board, BuildState
+from images.recipe import language_digest
+from images.rootfs import RootError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from rich.console import Console
 
@@ -38,18 +35,8 @@ if TYPE_CHECKING:
     from images.progress import Progress
     from images.recipe import Recipe
 
-BASE = "warmbox/base:latest"
-_ROOTS = (f"debian:{SUITE}-slim", f"warmbox/root:{SUITE}")
 _BUILDS_AT_ONCE = 4
-_LOG_LINES = 25
-# A registry that lets us wait longer for its first word counts as absent.
-_REGISTRY_S = 8
-_PULL_S = 900
 _VERSION_S = 60
-
-
-class BuildError(RuntimeError):
-    """A build that failed; the text is the reason, in the words of who refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +61,6 @@ class ImageInfo:
     version: str = ""
     size_bytes: int = 0
     created: str = ""
-
-
-def image_tag(name: str) -> str:
-    """Return the tag of a language's image."""
-    return f"warmbox/{name}:latest"
 
 
 def connect() -> docker.APIClient:
@@ -113,33 +95,55 @@ def build_images(
     One that fails does not stop the others. A base that fails stops all, and is the
     only result then.
     """
+    engine = _DockerEngine(client)
+    base = Work(engine, "base", BASE, progress)
     languages = _wanted(catalog, names)
-    for name in ("base", *(language.name for language in languages)):
-        progress.state(name, BuildState.WAITING)
-    base = _Work(client, "base", BASE, progress).result(
-        lambda work: _make_base(work, catalog)
-    )
-    if base.state is BuildState.FAILED:
-        return [base]
-    base_id = str(_inspect(client, BASE)["Id"])
+    works = [
+        (Work(engine, language.name, image_tag(language.name), progress), language)
+        for language in languages
+    ]
+    for work in (base, *(work for work, _ in works)):
+        work.state(BuildState.WAITING)
+    first = _result(base, lambda: make_base(base, catalog))
+    if first.state is BuildState.FAILED:
+        return [first]
+    base_id = str(engine.inspect(BASE)["Id"])
+
+    def build(work: Work, language: Language) -> BuildResult:
+        return _result(work, lambda: make_language(work, catalog, language, base_id))
+
+    return [first, *_side_by_side(build, works)]
+
+
+def _side_by_side(
+    build: Callable[[Work, Language], BuildResult], works: list[tuple[Work, Language]]
+) -> list[BuildResult]:
     slots = threading.Semaphore(_BUILDS_AT_ONCE)
     results: dict[str, BuildResult] = {}
 
-    def build(language: Language) -> None:
-        work = _Work(client, language.name, image_tag(language.name), progress)
+    def run(work: Work, language: Language) -> None:
         with slots:
-            results[language.name] = work.result(
-                lambda work: _make_language(work, catalog, language, base_id)
-            )
+            results[work.name] = build(work, language)
 
-    _run_all(build, languages)
-    return [base, *(results[language.name] for language in languages)]
+    # Daemons: after Ctrl-C the process may end, and the engine then drops the builds.
+    threads = [threading.Thread(target=run, args=pair, daemon=True) for pair in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [results[work.name] for work, _ in works]
 
 
-def list_images(client: docker.APIClient, catalog: Catalog) -> list[ImageInfo]:
-    """Return what is there of each language's image, in the catalog's order."""
-    base_id = _current_base_id(client, catalog)
-    return [_info(client, catalog, x, base_id) for x in catalog.languages.values()]
+def _result(work: Work, make: Callable[[], BuildState]) -> BuildResult:
+    """Run `make` and tell how it ended, whatever the engine or the disk says."""
+    work.state(BuildState.BUILDING)
+    error = ""
+    try:
+        state = make()
+    except (EngineError, RootError, DockerException, OSError) as refusal:
+        state, error = BuildState.FAILED, str(refusal)
+    work.state(state)
+    return BuildResult(work.name, work.tag, state, work.version, error, tuple(work.log))
 
 
 def _wanted(catalog: Catalog, names: Sequence[str] | None) -> list[Language]:
@@ -155,245 +159,104 @@ def _wanted(catalog: Catalog, names: Sequence[str] | None) -> list[Language]:
     return list(wanted.values())
 
 
-def _run_all(build: Callable[[Language], None], languages: Iterable[Language]) -> None:
-    # Daemons: after Ctrl-C the process may end, and the engine then drops the builds.
-    threads = [
-        threading.Thread(target=build, args=(language,), daemon=True)
-        for language in languages
+def list_images(client: docker.APIClient, catalog: Catalog) -> list[ImageInfo]:
+    """Return what is there of each language's image, in the catalog's order."""
+    engine = _DockerEngine(client)
+    base_id = current_base_id(engine, catalog)
+    return [
+        _info(engine.inspect(image_tag(language.name)), catalog, language, base_id)
+        for language in catalog.languages.values()
     ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-
-# --- the base -----------------------------------------------------------------------
-
-
-def _make_base(work: _Work, catalog: Catalog) -> BuildState:
-    if _current_base_id(work.client, catalog):
-        return BuildState.CURRENT
-    root = _local_root(work.client) or _fetch_root(work)
-    root_id = str(_inspect(work.client, root)["Id"])
-    recipe = base_recipe(catalog.root)
-    labels = {
-        "warmbox.content": recipe.digest(root_id),
-        "warmbox.root": root_id,
-    }
-    work.build(recipe, BASE, {"ROOT": root}, labels)
-    return BuildState.BUILT
-
-
-def _current_base_id(client: docker.APIClient, catalog: Catalog) -> str | None:
-    image = _inspect(client, BASE)
-    if not image:
-        return None
-    root = _local_root(client)
-    # A base outlives the removal of the root that it was made from.
-    root_id = _inspect(client, root)["Id"] if root else _label(image, "root")
-    wanted = base_recipe(catalog.root).digest(root_id)
-    return str(image["Id"]) if _label(image, "content") == wanted else None
-
-
-def _local_root(client: docker.APIClient) -> str | None:
-    return next((tag for tag in _ROOTS if _inspect(client, tag)), None)
-
-
-def _fetch_root(work: _Work) -> str:
-    pulled, made = _ROOTS
-    work.step(f"pull {pulled}")
-    if _pull(work, pulled):
-        return pulled
-    work.step(f"no registry: make Debian {SUITE} from its packages")
-    with tempfile.TemporaryDirectory(prefix="warmbox-") as folder:
-        archive = Path(folder) / "root.tar"
-        make_root(archive, work.output)
-        work.step("import it")
-        repository, tag = made.split(":")
-        work.client.import_image_from_file(str(archive), repository, tag)
-    return made
-
-
-def _pull(work: _Work, image: str) -> bool:
-    heard = threading.Event()
-
-    def pull() -> None:
-        repository, tag = image.split(":")
-        try:
-            stream: Any = work.client.pull(repository, tag, stream=True, decode=True)
-            for entry in stream:
-                heard.set()
-                work.take(entry)
-        except (BuildError, DockerException, OSError) as error:
-            work.output(str(error))
-        finally:
-            heard.set()
-
-    thread = threading.Thread(target=pull, daemon=True)
-    thread.start()
-    if heard.wait(_REGISTRY_S):
-        thread.join(_PULL_S)
-    return bool(_inspect(work.client, image))
-
-
-# --- a language ---------------------------------------------------------------------
-
-
-def _make_language(
-    work: _Work, catalog: Catalog, language: Language, base_id: str
-) -> BuildState:
-    client = work.client
-    old = _inspect(client, work.tag)
-    content = language_digest(catalog.root, language.folder, base_id)
-    if old and _label(old, "content") == content:
-        work.version = _label(old, "version")
-        return BuildState.CURRENT
-    tools = f"warmbox/{language.name}:tools"
-    work.build(folder_recipe(language.folder), tools, {"BASE": BASE}, {})
-    work.step(" ".join(language.version_argv))
-    work.version = _version(client, tools, language.version_argv)
-    labels = {
-        "warmbox.language": language.name,
-        "warmbox.version": work.version,
-        "warmbox.content": content,
-    }
-    tail = tail_recipe(catalog.root, language.folder)
-    work.build(tail, work.tag, {"TOOLS": tools}, labels)
-    if old:
-        _remove_replaced(client, old["Id"])
-    return BuildState.BUILT
-
-
-def _version(client: Any, image: str, argv: tuple[str, ...]) -> str:
-    """Return the first line that the tool prints about itself, on either stream."""
-    container = client.create_container(
-        image,
-        entrypoint=[argv[0]],
-        command=list(argv[1:]),
-        environment={"HOME": "/tmp"},  # noqa: S108  # the container's, not ours
-        labels={"warmbox.build": "version"},
-        host_config=client.create_host_config(
-            network_mode="none",
-            # Whatever the engine's default is, this one can be read back.
-            log_config={"Type": "json-file"},
-        ),
-    )
-    try:
-        client.start(container)
-        code = client.wait(container, timeout=_VERSION_S)["StatusCode"]
-        text = client.logs(container).decode(errors="replace")
-    finally:
-        client.remove_container(container, force=True)
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if code or not lines:
-        said = lines[0] if lines else "nothing"
-        raise BuildError(f"{' '.join(argv)} exited with {code} and said: {said}")
-    return str(lines[0])
-
-
-def _remove_replaced(client: Any, image_id: str) -> None:
-    # Containers may still stand on it; then it goes with `docker image prune`.
-    with contextlib.suppress(DockerException):
-        client.remove_image(image_id)
 
 
 def _info(
-    client: docker.APIClient, catalog: Catalog, language: Language, base_id: str | None
+    image: dict[str, Any], catalog: Catalog, language: Language, base_id: str | None
 ) -> ImageInfo:
     tag = image_tag(language.name)
-    image = _inspect(client, tag)
     if not image:
         return ImageInfo(language.name, tag, "missing")
-    current = base_id is not None and _label(image, "content") == language_digest(
+    current = base_id is not None and label(image, "content") == language_digest(
         catalog.root, language.folder, base_id
     )
     return ImageInfo(
         language.name,
         tag,
         "current" if current else "stale",
-        _label(image, "version"),
+        label(image, "version"),
         image["Size"],
         image["Created"],
     )
 
 
-# --- the engine ---------------------------------------------------------------------
+class _DockerEngine:
+    """The engine port on the Docker SDK's low-level client."""
 
+    def __init__(self, client: docker.APIClient) -> None:
+        # Half of its methods have no types.
+        self._client: Any = client
 
-def _inspect(client: Any, image: str) -> dict[str, Any]:
-    """Return the engine's record of an image; empty if there is no such image."""
-    try:
-        return dict(client.inspect_image(image))
-    except ImageNotFound:
-        return {}
-
-
-def _label(image: dict[str, Any], key: str) -> str:
-    return str((image["Config"].get("Labels") or {}).get(f"warmbox.{key}", ""))
-
-
-class _Work:
-    """One image being made: where it reports to, and the end of its log."""
-
-    def __init__(
-        self, client: docker.APIClient, name: str, tag: str, progress: Progress
-    ) -> None:
-        self.client = client
-        self.tag = tag
-        self.version = ""
-        self._name = name
-        self._progress = progress
-        self._log: deque[str] = deque(maxlen=_LOG_LINES)
-
-    def result(self, make: Callable[[_Work], BuildState]) -> BuildResult:
-        """Run `make` and tell how it ended, whatever the engine or the disk says."""
-        self._progress.state(self._name, BuildState.BUILDING)
-        error = ""
+    def inspect(self, image: str) -> dict[str, Any]:
         try:
-            state = make(self)
-        except (BuildError, RootError, DockerException, OSError) as refusal:
-            state, error = BuildState.FAILED, str(refusal)
-        self._progress.state(self._name, state)
-        log = tuple(self._log)
-        return BuildResult(self._name, self.tag, state, self.version, error, log)
+            return dict(self._client.inspect_image(image))
+        except ImageNotFound:
+            return {}
 
     def build(
         self, recipe: Recipe, tag: str, args: dict[str, str], labels: dict[str, str]
-    ) -> None:
-        """Have the engine build `recipe` as `tag`."""
-        self._log.clear()
-        stream = self.client.build(
-            fileobj=recipe.tar(),
-            custom_context=True,
-            tag=tag,
-            buildargs=args,
-            labels=labels,
-            rm=True,
-            forcerm=True,
-            decode=True,
-        )
-        for entry in stream:
-            self.take(entry)
+    ) -> Iterator[dict[str, Any]]:
+        with _as_engine_errors():
+            yield from self._client.build(
+                fileobj=recipe.tar(),
+                custom_context=True,
+                tag=tag,
+                buildargs=args,
+                labels=labels,
+                rm=True,
+                forcerm=True,
+                decode=True,
+            )
 
-    def take(self, entry: dict[str, Any]) -> None:
-        """Read one entry of the engine's answer to a build or a pull."""
-        if "error" in entry:
-            raise BuildError(str(entry["error"]).strip())
-        text = entry.get("stream") or entry.get("status") or ""
-        for line in text.splitlines():
-            self.output(line)
+    def pull(self, image: str) -> Iterator[dict[str, Any]]:
+        with _as_engine_errors():
+            yield from self._client.pull(image, stream=True, decode=True)
 
-    def step(self, step: str) -> None:
-        """Tell what is done now."""
-        self._progress.step(self._name, step)
+    def import_root(self, archive: Path, tag: str) -> None:
+        repository, _, suffix = tag.partition(":")
+        with _as_engine_errors():
+            self._client.import_image_from_file(str(archive), repository, suffix)
 
-    def output(self, line: str) -> None:
-        """Keep a line of the log, and show it."""
-        line = line.rstrip()
-        if not line:
-            return
-        self._log.append(line)
-        if line.startswith("Step "):
-            self.step(line.removeprefix("Step "))
-        else:
-            self._progress.output(self._name, line)
+    def output_of(self, image: str, argv: Sequence[str]) -> str:
+        client = self._client
+        with _as_engine_errors():
+            container = client.create_container(
+                image,
+                entrypoint=[argv[0]],
+                command=list(argv[1:]),
+                environment={"HOME": "/tmp"},  # noqa: S108  # inside the container
+                # Whatever the engine's default driver is, this one can be read back.
+                host_config=client.create_host_config(
+                    network_mode="none", log_config={"Type": "json-file"}
+                ),
+            )
+            try:
+                client.start(container)
+                code = client.wait(container, timeout=_VERSION_S)["StatusCode"]
+                text = str(client.logs(container), "utf-8", "replace")
+            finally:
+                client.remove_container(container, force=True)
+        if code:
+            raise EngineError(f"{' '.join(argv)} exited with {code}: {text.strip()}")
+        return text
+
+    def remove(self, image_id: str) -> None:
+        # Containers may still stand on it; then it goes with `docker image prune`.
+        with contextlib.suppress(DockerException):
+            self._client.remove_image(image_id)
+
+
+@contextlib.contextmanager
+def _as_engine_errors() -> Iterator[None]:
+    try:
+        yield
+    except (DockerException, OSError) as error:
+        raise EngineError(str(error)) from error

@@ -82,9 +82,9 @@ class Decoder:
         while len(self._buffer) - start >= _HEAD.size:
             kind, length = _HEAD.unpack_from(self._buffer, start)
             if kind not in self._kinds:
-                raise ProtocolError("unknown frame kind %d" % kind)
+                raise ProtocolError(f"unknown frame kind {kind}")
             if length > self._bytes_max:
-                raise ProtocolError("a frame of %d bytes" % length)
+                raise ProtocolError(f"a frame of {length} bytes")
             end = start + _HEAD.size + length
             if len(self._buffer) < end:
                 break

@@ -20,7 +20,7 @@ class MailboxCollector(Collector):
         """Yield the family. No actor is asked: a full mailbox must not matter."""
         depths: Counter[str] = Counter()
         for ref in pykka.ActorRegistry.get_all():
-            depths[ref.actor_class.__name__] += ref.actor_inbox.qsize()
+            depths[ref.actor_class.__name__] += ref.actor_inbox.qsize()  # type: ignore[attr-defined]
         family = GaugeMetricFamily(
             "warmbox_mailbox_depth", "Messages waiting in mailboxes.", labels=["actor"]
         )

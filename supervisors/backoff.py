@@ -17,7 +17,7 @@ class Backoff:
     first_s: float = 0.2
     max_s: float = 30.0
     factor: float = 2.0
-    jitter: Callable[[], float] = lambda: random.uniform(0.8, 1.2)  # noqa: S311, E731
+    jitter: Callable[[], float] = lambda: random.uniform(0.8, 1.2)  # noqa: S311
 
     def delay_s(self, attempts: int) -> float:
         """Return how long to wait after this many failures in a row (from 1)."""

@@ -31,7 +31,11 @@ def effective_catalog(
         if catalog.resolve(name) is None:
             near = ", ".join(catalog.closest(name) or catalog.languages)
             raise UnknownLanguageError(f"there is no language {name!r}; close: {near}")
-    wanted = {language.name for language in map(catalog.resolve, settings.languages) if language}
+    wanted = {
+        language.name
+        for language in map(catalog.resolve, settings.languages)
+        if language
+    }
     missing = wanted - set(built)
     if missing:
         names = " ".join(sorted(missing))

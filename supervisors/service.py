@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gevent.event import AsyncResult, Event
 
 from actors.actor import Context
-from actors.directory import Directory
+from actors.directory import AnyRef, Directory
 from actors.messages import BeginDrain, EndUnfinished
 from supervisors.supervisor import Supervisor
 from supervisors.tree import BROKER, ROOT
@@ -29,7 +29,7 @@ class Service:
 
     def __init__(self, directory: Directory) -> None:
         self.directory = directory
-        self._root = None
+        self._root: AnyRef | None = None
 
     def start(self, specs: Sequence[ChildSpec]) -> None:
         """Start the tree."""

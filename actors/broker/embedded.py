@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from actors.actor import Actor, Context
+from actors.directory import depth
 from actors.messages import (
     Accepted,
     BrokerStarted,
@@ -71,7 +72,7 @@ class EmbeddedBroker(Actor):
     def clean_up(self, *, crashed: bool) -> None:
         """Leave the unread mail to a successor: it holds jobs and events."""
         instruments.broker_up.set(0)
-        while crashed and self.actor_inbox.qsize():
+        while crashed and depth(self.actor_ref):
             self._store.keep_mail(self.actor_inbox.get().message)
 
     # -------------------------------------------------------------------- jobs

@@ -177,9 +177,7 @@ def test_without_buckets_requests_pass(gateway: Gateway) -> None:
 
 def test_a_waiting_client_gets_the_whole_result(gateway: Gateway) -> None:
     def run(job_id: str) -> None:
-        gevent.spawn(
-            gateway.world.emit, job_id, Started(), HELLO, Finished(SUCCESS)
-        )
+        gevent.spawn(gateway.world.emit, job_id, Started(), HELLO, Finished(SUCCESS))
 
     gateway.world.on_publish = run
     answer = gateway.post(GOOD, Prefer="respond-async, wait=10")

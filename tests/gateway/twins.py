@@ -251,7 +251,7 @@ def shown(response: requests.Response) -> Iterator[Shown]:
 
 
 @contextmanager
-def running(**settings: Any) -> Iterator[Gateway]:
+def running(stop_s: float = 0.2, **settings: Any) -> Iterator[Gateway]:
     """Run a gateway on a port of its own."""
     config = replace(GatewayConfig(secret=b"secret", port=0), **settings)
     world = World()
@@ -260,4 +260,4 @@ def running(**settings: Any) -> Iterator[Gateway]:
     try:
         yield Gateway(world, server.port)
     finally:
-        server.stop(0.2)
+        server.stop(stop_s)

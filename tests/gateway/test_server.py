@@ -1,0 +1,206 @@
+"""Connections: bodies without an end, broken HTTP, starting and stopping."""
+
+from __future__ import annotations
+
+import errno
+import json
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+import gevent
+import pytest
+from twins import SUCCESS, Gateway, World, catalog, running, shown
+
+from actors.messages import Finished
+from gateway.app import make_app
+from gateway.config import GatewayConfig
+from gateway.server import GatewayServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+POST = b"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+BODY = b'{"language":"python","source":"print(1)"}'
+
+
+@pytest.fixture
+def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
+    monkeypatch.setattr("gateway.connection._DISCARD_S", 0.05)
+    limits = {"body_timeout_s": 0.1, "idle_timeout_s": 5, "header_timeout_s": 0.1}
+    with running(**limits) as one:
+        yield one
+
+
+def read_answer(sock: socket.socket) -> tuple[int, Any]:
+    """Return status and document of one answer."""
+    file = sock.makefile("rb")
+    status = int(file.readline().split()[1])
+    length = 0
+    while (line := file.readline().strip()) != b"":
+        name, _, value = line.partition(b": ")
+        if name.lower() == b"content-length":
+            length = int(value)
+    return status, json.loads(file.read(length) or b"null")
+
+
+def exchange(gateway: Gateway, sent: bytes) -> tuple[int, str, bool]:
+    """Send; return the answer's status and code, and whether the server hung up."""
+    with gateway.connect() as sock:
+        sock.sendall(sent)
+        status, document = read_answer(sock)
+        try:
+            closed = sock.recv(1) == b""
+        except ConnectionResetError:
+            closed = True
+        return status, document["code"], closed
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "code"),
+    [
+        # A body that is announced and does not come
+        (POST + b"Content-Length: 100\r\n\r\n{", 408, "body_timeout"),
+        (POST + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{", 408, "body_timeout"),
+        # A body that is larger than any request, announced or not
+        (POST + b"Content-Length: 9000000\r\n\r\n", 413, "too_large"),
+        (
+            POST
+            + b"Transfer-Encoding: chunked\r\n\r\n"
+            + (b"100000\r\n" + b" " * 2**20 + b"\r\n") * 9,
+            413,
+            "too_large",
+        ),
+        # Chunks that are none
+        (POST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400, "bad_request"),
+        # Headers in which two servers could see two different requests
+        (POST + b"Content-Length: +5\r\n\r\n{}   ", 400, "bad_request"),
+        (POST + b"Content-Length: 1_0\r\n\r\n{}        ", 400, "bad_request"),
+        (
+            POST + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{} ",
+            400,
+            "bad_request",
+        ),
+        (POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n", 400, "bad_request"),
+        # What is not HTTP, or too much of it
+        (b"hello\r\n\r\n", 400, "bad_request"),
+        (b"GET / HTTP/9.9\r\n\r\n", 400, "bad_request"),
+        (b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 200 + b"\r\n", 400, "bad_request"),
+        (b"GET / HTTP/1.1\r\nslow:", 400, "bad_request"),
+        (b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\n\r\n", 414, "uri_too_long"),
+    ],
+)
+def test_a_broken_request_is_answered_and_cut_off(
+    gateway: Gateway, sent: bytes, status: int, code: str
+) -> None:
+    assert exchange(gateway, sent) == (status, code, True)
+    assert gateway.submit()
+
+
+def test_a_body_nobody_asked_for_holds_nothing_up(gateway: Gateway) -> None:
+    with gateway.connect() as sock:
+        sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
+        assert read_answer(sock) == (200, {"status": "ok"})
+        assert sock.recv(1) == b""
+
+
+def test_a_client_that_leaves_in_its_body(gateway: Gateway) -> None:
+    with gateway.connect() as sock:
+        sock.sendall(POST + b"Content-Length: 100\r\n\r\n{")
+    assert gateway.submit()
+
+
+def test_a_chunked_body(gateway: Gateway) -> None:
+    pieces = (BODY[start : start + 10] for start in range(0, len(BODY), 10))
+    headers = {"Content-Type": "application/json"}
+    answer = gateway.request("POST", "/v1/jobs", data=pieces, headers=headers)
+    assert answer.status_code == 202
+
+
+def test_an_upgrade_does_not_open_the_connection(gateway: Gateway) -> None:
+    head = POST + b"Upgrade: websocket\r\nConnection: upgrade\r\n"
+    with gateway.connect() as sock:
+        sock.sendall(head + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY)
+        assert read_answer(sock)[0] == 202
+
+
+def test_a_body_sent_after_leave_was_given(gateway: Gateway) -> None:
+    head = POST + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(BODY)
+    with gateway.connect() as sock:
+        sock.sendall(head)
+        assert sock.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        sock.sendall(BODY)
+        assert read_answer(sock)[0] == 202
+
+
+def test_many_requests_on_one_connection(gateway: Gateway) -> None:
+    with gateway.connect() as sock:
+        for _ in range(3):
+            sock.sendall(POST + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY)
+            assert read_answer(sock)[0] == 202
+        sock.sendall(POST + b"Content-Length: 2\r\n\r\n{}")
+        assert read_answer(sock)[0] == 422
+        sock.sendall(b"GET /healthz HTTP/1.1\r\n\r\n")
+        assert read_answer(sock)[0] == 200
+
+
+def test_an_idle_connection_ends() -> None:
+    with running(idle_timeout_s=0.05) as gateway, gateway.connect() as sock:
+        assert sock.recv(1) == b""
+
+
+def test_connections_beyond_the_bound_wait_for_a_place() -> None:
+    with running(connections_max=1) as gateway:
+        request = b"GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n"
+        with gateway.connect() as first, gateway.connect() as second:
+            second.sendall(request)
+            first.sendall(request)
+            assert read_answer(first)[0] == 200
+            assert read_answer(second)[0] == 200
+
+
+def test_a_port_that_is_taken() -> None:
+    with running() as gateway:
+        config = GatewayConfig(secret=b"", port=gateway.port)
+        server = GatewayServer(make_app(config, World(), catalog(), {}), config)
+        with pytest.raises(OSError, match=f"127.0.0.1:{gateway.port}: .*in use") as e:
+            server.start()
+    assert e.value.errno == errno.EADDRINUSE
+
+
+def test_stopping_waits_for_requests_but_not_for_idle_connections() -> None:
+    # Given an idle connection and one whose client waits for its result
+    with running(stop_s=20) as gateway:
+        gateway.submit()
+        other = Gateway(gateway.world, gateway.port)
+        waiting = gevent.spawn(other.post, json.loads(BODY), Prefer="wait=30")
+        assert gateway.world.watched.wait(5)
+        # When the service stops, and the job ends meanwhile
+        ((job_id, _),) = gateway.world.watchers
+        gevent.spawn_later(0.05, gateway.world.emit, job_id, Finished(SUCCESS))
+        started = time.monotonic()
+    # Then the client has its result, and nothing else was waited for
+    assert waiting.get(timeout=1).status_code == 200
+    assert time.monotonic() - started < 10
+
+
+def test_stopping_cuts_off_what_does_not_end() -> None:
+    with running() as gateway:
+        events = shown(gateway.follow(gateway.submit()))
+        next(events)
+    assert gateway.world.unwatched.wait(5)
+    with pytest.raises(OSError, match="refused"):
+        gateway.connect()
+
+
+def test_ipv6() -> None:
+    try:
+        socket.socket(socket.AF_INET6).bind(("::1", 0))
+    except OSError:
+        pytest.skip("no IPv6 here")
+    with running(host="::1") as gateway:
+        address = ("::1", gateway.port)
+        with socket.create_connection(address) as sock:
+            sock.sendall(POST + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY)
+            assert read_answer(sock)[0] == 202
+        assert gateway.world.only_job().job.client == "::/64"

@@ -1,0 +1,128 @@
+"""How the service describes itself, and its page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from twins import Gateway, running
+
+from actors.messages import PoolStatus
+from gateway.clients import client_key
+from gateway.pages import Pages
+from metrics import instruments
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def gateway() -> Iterator[Gateway]:
+    instruments.broker_up.set(1)
+    with running() as one:
+        yield one
+    instruments.broker_up.set(0)
+
+
+def test_the_languages(gateway: Gateway) -> None:
+    gateway.world.pools["c"] = PoolStatus("c", 0, 1, "")
+    answer = gateway.get("/v1/languages").json()
+    python, c = answer["languages"]
+    assert python["name"] == "python"
+    assert python["version"] == "Python 3.13.5"
+    assert "py" in python["aliases"]
+    assert python["main"] == "main.py"
+    assert "print" in python["hello"]
+    assert python["limits"]["memory_mb"] == 256
+    assert (python["ready"], c["ready"]) == (True, False)
+    assert answer["caps"]["memory_mb"] == 1024
+
+
+def test_alive(gateway: Gateway) -> None:
+    assert gateway.get("/healthz").json() == {"status": "ok"}
+
+
+def test_ready(gateway: Gateway) -> None:
+    answer = gateway.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "ready": True,
+        "broker": "up",
+        "languages": {
+            "python": {"ready": 5, "starting": 0, "paused": ""},
+            "c": {"ready": 5, "starting": 0, "paused": ""},
+        },
+        "degraded": [],
+    }
+
+
+def test_one_language_that_is_paused(gateway: Gateway) -> None:
+    gateway.world.pools["c"] = PoolStatus("c", 5, 0, "the image is missing")
+    answer = gateway.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json()["degraded"] == ["c"]
+
+
+def test_no_pool_answers(gateway: Gateway) -> None:
+    gateway.world.absent.add("root/languages/c/pool")
+    gateway.world.silent.add("root/languages/python/pool")
+    answer = gateway.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["ready"] is False
+    assert answer.json()["degraded"] == ["python", "c"]
+
+
+def test_the_broker_is_away(gateway: Gateway) -> None:
+    instruments.broker_up.set(0)
+    answer = gateway.get("/readyz")
+    assert (answer.status_code, answer.json()["broker"]) == (503, "down")
+
+
+def test_metrics_count_refusals(gateway: Gateway) -> None:
+    gateway.get("/nowhere")
+    answer = gateway.get("/metrics")
+    assert answer.headers["Content-Type"].startswith("text/plain")
+    assert 'warmbox_rejected_total{code="not_found"}' in answer.text
+
+
+def test_the_page(tmp_path: Path, gateway: Gateway) -> None:
+    answer = gateway.get("/")
+    policy = answer.headers["Content-Security-Policy"]
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert "default-src 'self'" in policy
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    tag = {"If-None-Match": answer.headers["ETag"]}
+    again = gateway.get("/", headers=tag)
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["ETag"] == answer.headers["ETag"]
+    changed = gateway.get("/", headers={"If-None-Match": '"other"'})
+    assert changed.content == answer.content
+    (tmp_path / "a.bin").write_bytes(b"\0")
+    served = Pages(tmp_path).file("a.bin", {})
+    assert served.headers["Content-Type"] == "application/octet-stream"
+
+
+@pytest.mark.parametrize("name", ["style.css", "app.js"])
+def test_the_parts_of_the_page(gateway: Gateway, name: str) -> None:
+    answer = gateway.get(f"/static/{name}")
+    assert answer.status_code == 200
+    kind = {"css": "text/css", "js": "text/javascript"}[name.split(".")[1]]
+    assert answer.headers["Content-Type"] == f"{kind}; charset=utf-8"
+    assert gateway.request("HEAD", f"/static/{name}").content == b""
+
+
+@pytest.mark.parametrize(
+    ("address", "key"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+    ],
+)
+def test_whose_turn_a_request_takes(address: str, key: str) -> None:
+    assert client_key({"REMOTE_ADDR": address}) == key
