@@ -127,9 +127,7 @@ _SHOW = _operation(
 _FOLLOW = _operation(
     "Follow a job's events",
     {
-        "200": _answer(
-            "Server-Sent Events up to `finished`", "text/event-stream", TEXT
-        ),
+        "200": _answer("Events up to `finished`", "text/event-stream", ref("Event")),
         "204": {"description": "Nothing follows: all events were seen before."},
     },
     "404 410 422 503",

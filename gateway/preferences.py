@@ -55,7 +55,13 @@ def make_id(secret: bytes, client: str, key: str | None) -> str:
 
 def last_event_id(environ: Mapping[str, Any], query: Mapping[str, str]) -> int:
     """Return the event after which a stream is to go on; 0 for all of it."""
-    given = environ.get("HTTP_LAST_EVENT_ID", query.get("last_event_id", "0"))
+    in_link = _event_id("last_event_id", query.get("last_event_id", "0"))
+    in_header = environ.get("HTTP_LAST_EVENT_ID")
+    # A browser that comes back sends both, and the header is the newer one.
+    return in_link if in_header is None else _event_id("Last-Event-ID", in_header)
+
+
+def _event_id(name: str, given: str) -> int:
     if not _EVENT_ID.fullmatch(given):
-        raise Problem.invalid(("Last-Event-ID", "must be a number"))
+        raise Problem.invalid((name, "must be a number"))
     return int(given)

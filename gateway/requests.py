@@ -8,17 +8,20 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
     WithJsonSchema,
 )
+from pydantic.config import JsonDict
 
 from gateway.names import NAME_BYTES_MAX, PATTERN, check_name
 from gateway.problems import Problem
 
 _ERRORS_MAX = 20
 _FIELD_CHARS_MAX = 100
+_BASE64 = r"^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
 _PREFIX = "Value error, "
 
 
@@ -31,6 +34,14 @@ def _check_text(text: str) -> str:
     return text
 
 
+def _to_whole(number: object) -> object:
+    # To JSON, 64.0 is a whole number like any other.
+    if isinstance(number, float) and number.is_integer():
+        return int(number)
+    return number
+
+
+Whole = Annotated[int, BeforeValidator(_to_whole)]
 Text = Annotated[str, AfterValidator(_check_text)]
 Word = Annotated[str, Field(pattern=r"^[^\x00]*$")]
 Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
@@ -57,8 +68,17 @@ class _Model(BaseModel):
     )
 
 
+_PLAIN: JsonDict = {"properties": {"encoding": {"const": "utf-8"}}}
+_IN_BASE64: JsonDict = {
+    "properties": {"encoding": {"const": "base64"}, "content": {"pattern": _BASE64}},
+    "required": ["encoding"],
+}
+
+
 class FileRequest(_Model):
     """One file of a job."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": [_PLAIN, _IN_BASE64]})
 
     name: FileName
     content: Text
@@ -76,9 +96,9 @@ class LimitsRequest(_Model):
 
     wall_time_s: float = _optional(0, ge=0.1)
     cpu_time_s: float = _optional(0, ge=0.1)
-    memory_mb: int = _optional(0, ge=16)
-    output_kb: int = _optional(0, ge=1)
-    processes: int = _optional(0, ge=1)
+    memory_mb: Whole = _optional(0, ge=16)
+    output_kb: Whole = _optional(0, ge=1)
+    processes: Whole = _optional(0, ge=1)
 
 
 class JobRequest(_Model):

@@ -33,6 +33,7 @@ def schemas(config: GatewayConfig, names: Iterable[str]) -> dict[str, Schema]:
         **_request_schemas(config, names),
         "Accepted": _object(_HEAD),
         "Job": _object(_HEAD, _JOB),
+        "Event": _object({"event": {"enum": [*_EVENTS]}, "data": _DATA}, {"id": _ID}),
         "Compile": _object({"output": TEXT, **_COMPILE}),
         "Usage": _object(_USAGE),
         "Limits": _object(_LIMITS),
@@ -99,6 +100,32 @@ _LIMITS: Schema = {
     "output_kb": COUNT,
     "processes": COUNT,
 }
+_STREAM: Schema = {"enum": ["stdout", "stderr"]}
+_EVENTS: dict[str, Schema] = {
+    "queued": _object({"position": COUNT}),
+    "started": _object({"attempt": COUNT}),
+    "restarted": _object({"attempt": COUNT}),
+    "compile": _object({"stream": _STREAM, "text": TEXT}),
+    "stdout": _object({"text": TEXT}),
+    "stderr": _object({"text": TEXT}),
+    "finished": _object(
+        {
+            **_COMPILE,
+            "compile": _or_null(_object(_COMPILE)),
+            "usage": ref("Usage"),
+            "truncated": FLAG,
+            "message": TEXT,
+            "attempt": COUNT,
+        }
+    ),
+    "lagged": _object({}),
+}
+_DATA: Schema = {
+    "type": "string",
+    "contentMediaType": "application/json",
+    "contentSchema": {"anyOf": [*_EVENTS.values()]},
+}
+_ID: Schema = {"type": "string", "pattern": "^[0-9]+$"}
 _CAPS: Schema = {"caps": ref("Limits")}
 _HEAD: Schema = {
     "id": TEXT,

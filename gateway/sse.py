@@ -45,13 +45,17 @@ class Sink:
         """Of the newest event delivered."""
 
     def deliver(self, batch: tuple[NumberedEvent, ...]) -> bool:
-        """Keep the batch; False when too much is kept already."""
+        """Keep the batch; False when too much is kept already.
+
+        An empty batch says that the relay is going: the client shall come again.
+        """
         # A replay comes in one go, before the watch is answered, and the relay
         # bounds it; it is only what piles up afterwards that shows a slow reader.
         kept = len(self._events)
-        if self._live and kept and kept + len(batch) > self._events_max:
+        too_many = self._live and kept and kept + len(batch) > self._events_max
+        if too_many or not batch:
             self.lagged = True
-        if not self.lagged and batch:
+        if not self.lagged:
             self._events.extend(batch)
             self.last_id = batch[-1].id
         self._arrived.set()

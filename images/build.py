@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import docker
 from docker.errors import DockerException, ImageNotFound
 
-from images.catalog import CatalogError
 from images.making import (
     BASE,
     EngineError,
@@ -97,10 +96,9 @@ def build_images(
     """
     engine = _DockerEngine(client)
     base = Work(engine, "base", BASE, progress)
-    languages = _wanted(catalog, names)
     works = [
         (Work(engine, language.name, image_tag(language.name), progress), language)
-        for language in languages
+        for language in catalog.pick(names)
     ]
     for work in (base, *(work for work, _ in works)):
         work.state(BuildState.WAITING)
@@ -144,19 +142,6 @@ def _result(work: Work, make: Callable[[], BuildState]) -> BuildResult:
         state, error = BuildState.FAILED, str(refusal)
     work.state(state)
     return BuildResult(work.name, work.tag, state, work.version, error, tuple(work.log))
-
-
-def _wanted(catalog: Catalog, names: Sequence[str] | None) -> list[Language]:
-    if names is None:
-        return list(catalog.languages.values())
-    wanted: dict[str, Language] = {}
-    for name in names:
-        language = catalog.resolve(name)
-        if language is None:
-            near = " or ".join(catalog.closest(name) or catalog.languages)
-            raise CatalogError(f"there is no language {name!r}; try {near}")
-        wanted[language.name] = language
-    return list(wanted.values())
 
 
 def list_images(client: docker.APIClient, catalog: Catalog) -> list[ImageInfo]:

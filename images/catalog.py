@@ -157,6 +157,19 @@ class Catalog:
         """Return the language of this name or alias, whatever the case."""
         return self._by_any_name.get(name_or_alias.casefold())
 
+    def pick(self, names: Sequence[str] | None) -> list[Language]:
+        """Return the languages of these names or aliases, each once; all for None."""
+        if names is None:
+            return list(self.languages.values())
+        picked: dict[str, Language] = {}
+        for name in names:
+            language = self.resolve(name)
+            if language is None:
+                near = " or ".join(self.closest(name) or self.languages)
+                raise CatalogError(f"there is no language {name!r}; try {near}")
+            picked[language.name] = language
+        return list(picked.values())
+
     def closest(self, name: str) -> list[str]:
         """Return names of languages that may have been meant, the likeliest first."""
         near = difflib.get_close_matches(name.casefold(), self._by_any_name, cutoff=0.5)

@@ -138,13 +138,14 @@ class Board:
         table.add_column(justify="right", no_wrap=True)
         table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
         for name, row in list(self._rows.items()):
-            doing = " · ".join(part for part in (row.step, row.line) if part)
+            # What is printed says more than the command, once there is something.
+            doing = f"{row.step.partition(' : ')[0]}: {row.line}"
             building = row.state is BuildState.BUILDING
             table.add_row(
                 row.spinner if building else "",
                 Text(name, style="bold"),
                 Text(row.state, style=_STYLES[row.state]),
                 row.seconds(now),
-                Text(doing, style="dim"),
+                Text(doing if row.line else row.step, style="dim"),
             )
         return Group(table)

@@ -75,8 +75,8 @@ function runInstead(main) {
 
 function forgetThisFile() {
   delete require.cache[__filename];
-  for (const path of Object.keys(Module._pathCache)) {
-    if (Module._pathCache[path] === __filename) delete Module._pathCache[path];
+  for (const key of Object.keys(Module._pathCache)) {
+    if (Module._pathCache[key] === __filename) delete Module._pathCache[key];
   }
   process.execArgv.length = 0;
   Object.defineProperty(process, "_preload_modules", { value: [] });

@@ -64,7 +64,7 @@ def test_what_the_broker_gets(gateway: Gateway) -> None:
         stdin_open=True,
         args=["-x", "a b"],
         env={"B": "2", "A": "1"},
-        limits={"wall_time_s": 7, "memory_mb": 64},
+        limits={"wall_time_s": 7, "memory_mb": 64.0},
     )
     job = gateway.world.only_job().job
     assert job.files == (SourceFile("main.py", "print('ü')".encode()),)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 from twins import HELLO, SERVED, SUCCESS, Gateway, catalog, running
 
 from actors.messages import Finished, Started
@@ -24,6 +25,8 @@ _NAMES = [
 ]
 _DOCUMENT = describe(GatewayConfig(secret=b""), _NAMES)
 _API = schemathesis.openapi.from_dict(_DOCUMENT)
+# Names that clash, and bytes where a schema counts characters.
+_BEYOND_A_SCHEMA = ("is there twice", "is longer than 255 bytes")
 
 
 @pytest.fixture(scope="module")
@@ -55,4 +58,7 @@ def test_the_service_is_as_described(case: Any, gateway: Gateway) -> None:
     job_id = gateway.submit()
     if len(case.path_parameters.get("job_id", "")) % 2:
         case.path_parameters["job_id"] = job_id
-    case.call_and_validate(base_url=f"http://127.0.0.1:{gateway.port}")
+    answer = case.call(base_url=f"http://127.0.0.1:{gateway.port}")
+    beyond = any(words in answer.text for words in _BEYOND_A_SCHEMA)
+    excluded = [positive_data_acceptance] if beyond else []
+    case.validate_response(answer, excluded_checks=excluded)

@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from images.catalog import Step, load_catalog
+from images.language_file import CatalogError
+
+IMAGES = Path(__file__).parents[2] / "images"
+
+DEFAULTS = """
+[limits]
+memory_mb = 256
+processes = 64
+wall_time_s = 5
+cpu_time_s = 5
+output_kb = 1024
+[compile]
+wall_time_s = 10
+"""
+TINY = """
+title = "Tiny"
+aliases = ["t", "T++"]
+main = "main.tn"
+version = ["tiny", "--version"]
+[run]
+argv = ["tiny", "{main}", "{args}"]
+"""
+
+
+def write_language(root: Path, name: str, text: str = TINY) -> Path:
+    (root / "defaults.toml").write_text(DEFAULTS)
+    folder = root / name
+    folder.mkdir()
+    (folder / "language.toml").write_text(text)
+    for program in ("hello", "echo", "fail"):
+        (folder / f"{program}.tn").write_text(f"{program}\n")
+        (folder / f"{program}.expected").write_text("said\n")
+    (folder / "fail.toml").write_text('outcome = "failure"\nexit_code = 1\n')
+    return folder
+
+
+def test_every_language_of_the_repository_loads_with_its_samples() -> None:
+    languages = load_catalog(IMAGES).languages
+
+    assert list(languages) == sorted(
+        ["bash", "c", "cpp", "go", "java", "javascript", "python", "ruby"]
+    )
+    for language in languages.values():
+        assert language.hello.stdout == "Hello, world!\n"
+        assert language.echo.stdout == "a\nb c\nWARM\nBOX\n"
+        assert language.fail.outcome != "success"
+
+
+def test_a_folder_is_a_language(tmp_path: Path) -> None:
+    folder = write_language(tmp_path, "tiny")
+
+    language = load_catalog(tmp_path).languages["tiny"]
+
+    assert language.folder == folder
+    assert language.run == Step(("tiny", "{main}", "{args}"))
+    assert language.compile is None
+    assert language.warm is None
+    assert language.hello.source == "hello\n"
+    assert language.fail.exit_code == 1
+
+
+def test_own_values_lie_over_the_defaults(tmp_path: Path) -> None:
+    own = "[compile]\nargv = ['tc']\n[limits]\nmemory_mb = 512\n[env]\nA = 'b'\n"
+    write_language(tmp_path, "tiny", TINY + own)
+
+    language = load_catalog(tmp_path).languages["tiny"]
+
+    assert language.limits.memory_mb == 512
+    assert language.limits.processes == 64
+    assert language.compile == Step(("tc",), 10)
+    assert language.env == (("A", "b"),)
+
+
+@pytest.mark.parametrize("name", ["tiny", "TINY", "t", "t++"])
+def test_names_and_aliases_resolve_in_any_case(tmp_path: Path, name: str) -> None:
+    write_language(tmp_path, "tiny")
+
+    language = load_catalog(tmp_path).resolve(name)
+
+    assert language is not None
+    assert language.name == "tiny"
+
+
+def test_an_unknown_name_has_closest_ones() -> None:
+    catalog = load_catalog(IMAGES)
+
+    assert catalog.resolve("pyton") is None
+    assert catalog.closest("pyton") == ["python"]
+    assert catalog.closest("javascrpt")[0] == "javascript"
+    assert catalog.closest("zzzzzz") == []
+
+
+def test_picking_an_unknown_language_says_what_there_is() -> None:
+    with pytest.raises(CatalogError, match="no language 'pyton'; try python"):
+        load_catalog(IMAGES).pick(["c", "pyton"])
+
+
+def test_picking_takes_each_language_once() -> None:
+    picked = load_catalog(IMAGES).pick(["c++", "CPP", "c"])
+
+    assert [language.name for language in picked] == ["cpp", "c"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (TINY + "colour = 1", "tiny/language.toml: run.colour: Extra inputs"),
+        ("colour = 1\n" + TINY, "tiny/language.toml: colour: Extra inputs"),
+        (TINY.replace('"Tiny"', "7"), "tiny/language.toml: title: Input should be"),
+        (TINY + "[limits]\nmemory_mb = '9'", "tiny/language.toml: limits.memory_mb:"),
+        (TINY + "[limits]\nmemory_mb = 0", "tiny/language.toml: limits.memory_mb:"),
+        ("limits = 3\n" + TINY, "tiny/language.toml: limits:"),
+        (TINY + "[compile]\nwall_time_s = 1", "tiny/language.toml: compile.argv:"),
+        (TINY + "[warm]\nkind = 'x'\nargv = ['a']", "tiny/language.toml: warm.kind:"),
+        (TINY.replace("{args}", "{arg}"), "tiny/language.toml: run.argv: can't expand"),
+        (TINY.replace("{args}", "-{args}"), "tiny/language.toml: run.argv: can't"),
+        (TINY.replace("main.tn", "../x.tn"), "tiny/language.toml: main:"),
+        ("title =", "tiny/language.toml:"),
+    ],
+)
+def test_a_wrong_file_is_an_error_that_names_file_and_key(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    write_language(tmp_path, "tiny", text)
+
+    with pytest.raises(CatalogError, match=re.escape(message)):
+        load_catalog(tmp_path)
+
+
+def test_a_missing_sample_is_an_error_that_names_it(tmp_path: Path) -> None:
+    (write_language(tmp_path, "tiny") / "echo.tn").unlink()
+
+    with pytest.raises(CatalogError, match=r"tiny/echo\.tn"):
+        load_catalog(tmp_path)
+
+
+def test_an_alias_belongs_to_one_language(tmp_path: Path) -> None:
+    write_language(tmp_path, "tiny")
+    write_language(tmp_path, "wee")
+
+    with pytest.raises(CatalogError, match="'t' already means tiny"):
+        load_catalog(tmp_path)
+
+
+def test_a_folder_must_be_named_as_an_image_can_be(tmp_path: Path) -> None:
+    write_language(tmp_path, "Tiny")
+
+    with pytest.raises(CatalogError, match="the folder's name"):
+        load_catalog(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        (("x", "{main}"), ["x", "main.c"]),
+        (("x", "{args}", "y"), ["x", "a", "b c", "y"]),
+        (("{sources:.c}",), ["main.c", "util.c"]),
+        (("{sources:.c,.h}",), ["main.c", "util.c", "util.h"]),
+        (("-o{stem}.o",), ["-omain.o"]),
+        (("{ not one }",), ["{ not one }"]),
+    ],
+)
+def test_placeholders_expand(argv: tuple[str, ...], expected: list[str]) -> None:
+    files = ["main.c", "util.c", "util.h"]
+
+    assert Step(argv).expand("main.c", files, ["a", "b c"]) == expected
+
+
+def test_a_file_name_never_becomes_an_option() -> None:
+    step = Step(("cc", "{main}", "{sources:.c}"))
+
+    assert step.expand("-o.c", ["-o.c", "@x.c"], []) == [
+        "cc",
+        "./-o.c",
+        "./-o.c",
+        "./@x.c",
+    ]
+
+
+def test_arguments_that_look_like_placeholders_stay_themselves() -> None:
+    assert Step(("x", "{args}")).expand("m", ["m"], ["{main}"]) == ["x", "{main}"]

@@ -1,0 +1,146 @@
+"""The real service as a process of its own, on a port of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import docker
+from http_api import Api
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+ROOT = Path(__file__).resolve().parents[2]
+READY_S = 150
+STOP_S = 60
+POLL_S = 0.05
+
+
+def wait_until(
+    true: Callable[[], object], timeout_s: float, what: str, poll_s: float = POLL_S
+) -> None:
+    """Poll for a state that no event announces, for a bounded time."""
+    deadline = time.monotonic() + timeout_s
+    while not true():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout_s} s: {what}")
+        time.sleep(poll_s)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class ServiceProcess:
+    """`run.py serve`, ready when entered and, unless told otherwise, stopped after."""
+
+    def __init__(self, **settings: object) -> None:
+        self.port = free_port()
+        # Tests on one machine share its kernel, which counts processes by uid.
+        uid_first = 200_000_000 + self.port * 20_000
+        given: dict[str, object] = {
+            "rate.per_second": 100_000,
+            "rate.burst": 100_000,
+            "uid_first": uid_first,
+            **{key.replace("__", "."): value for key, value in settings.items()},
+        }
+        options = [f"--set={key}={value}" for key, value in given.items()]
+        self.command = [sys.executable, "run.py", "serve", "--port", str(self.port)]
+        self.command += options
+        self.api = Api(self.port)
+        self.docker: Any = docker.APIClient(timeout=30)
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop
+        self.process = subprocess.Popen(
+            self.command,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+            env={k: v for k, v in os.environ.items() if not k.startswith("WARMBOX_")},
+        )
+
+    def __enter__(self) -> Self:
+        try:
+            wait_until(self._is_ready, READY_S, "every language is ready")
+        except BaseException:
+            print(self.log())  # noqa: T201 - pytest shows it with the failure
+            self.kill()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            print(self.log())  # noqa: T201 - pytest shows it with the failure
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        self.docker.close()
+
+    def _is_ready(self) -> bool:
+        assert self.process.poll() is None, "the service has ended"
+        try:
+            return self.is_ready()
+        except OSError:
+            return False
+
+    def is_ready(self) -> bool:
+        """Tell whether each language has all the containers that it keeps warm."""
+        answer = self.api.call("GET", "/readyz")
+        pools = answer.document["languages"].values()
+        return answer.status == 200 and not any(pool["starting"] for pool in pools)
+
+    def log(self) -> str:
+        """Return what the service has printed, its last part."""
+        size = os.fstat(self._log.fileno()).st_size
+        start = max(0, size - 20_000)
+        return os.pread(self._log.fileno(), size - start, start).decode(
+            errors="replace"
+        )
+
+    def terminate(self) -> int:
+        """Send SIGTERM; return the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(STOP_S)
+
+    def kill(self) -> None:
+        """Let the process die without a word."""
+        self.process.kill()
+        self.process.wait(STOP_S)
+
+    def containers(self, language: str | None = None) -> list[str]:
+        """Return the ids of our containers, also of those that have stopped."""
+        labels = [f"warmbox.service=127.0.0.1:{self.port}"]
+        if language:
+            labels.append(f"warmbox.language={language}")
+        found = self.docker.containers(all=True, filters={"label": labels})
+        return [str(one["Id"]) for one in found]
+
+    def wait_idle(self, language: str, count: int, timeout_s: float = 30) -> None:
+        """Wait until the language has that many idle containers, and no others."""
+
+        def settled() -> bool:
+            api = self.api
+            name = "warmbox_containers"
+            idle = api.metric(name, language=language, state="idle")
+            return idle == count == api.metric(name, language=language)
+
+        wait_until(settled, timeout_s, f"{count} idle containers of {language}")
