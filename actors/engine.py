@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import logging
 import struct
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import docker
 import docker.errors
+import gevent
 import requests
 from docker.types import Ulimit
 from gevent.lock import BoundedSemaphore
@@ -28,6 +30,8 @@ log = logging.getLogger("warmbox.engine")
 
 ENGINE_ERRORS = (docker.errors.DockerException, requests.RequestException, OSError)
 TIMEOUT_S = 30
+SWEEP_S = 20
+SWEEP_POLL_S = 0.1
 RECV_BYTES = 65536
 STDERR_KEPT = 2000
 _HEAD = struct.Struct(">BxxxI")
@@ -204,15 +208,27 @@ class Engine:
     # ---------------------------------------------------------------- leftovers
 
     def sweep(self) -> int:
-        """Destroy every container that bears our label; returns how many."""
+        """Destroy every container that bears our label; returns how many there were.
+
+        Waits until they are gone: Docker refuses to remove what it is removing.
+        """
+        found = self._ours()
+        count = len(found)
+        deadline = time.monotonic() + SWEEP_S
+        while found and time.monotonic() < deadline:
+            Group().map(self._remove, found)
+            found = self._ours()
+            if found:
+                gevent.sleep(SWEEP_POLL_S)
+        return count
+
+    def _ours(self) -> list[str]:
         label = f"warmbox.service={self.config.service}"
         try:
             found = self._client.containers(all=True, filters={"label": label})
         except ENGINE_ERRORS as error:
             raise EngineError(explain(error)) from error
-        pool = Group()
-        pool.map(self._remove, [container["Id"] for container in found])
-        return len(found)
+        return [str(container["Id"]) for container in found]
 
     def settle(self, timeout_s: float) -> None:
         """Wait until all discarded containers are gone."""

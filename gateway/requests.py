@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -14,10 +14,12 @@ from pydantic import (
     ValidationError,
     WithJsonSchema,
 )
-from pydantic.config import JsonDict
 
 from gateway.names import NAME_BYTES_MAX, PATTERN, check_name
 from gateway.problems import Problem
+
+if TYPE_CHECKING:
+    from pydantic.config import JsonDict
 
 _ERRORS_MAX = 20
 _FIELD_CHARS_MAX = 100

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 # Docker allows no more in the name of an image, and the folder's name becomes one.
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
-_WHOLE_ARGUMENT = re.compile(r"\{(main|args|sources:\.[\w+]+(?:,\.[\w+]+)*)\}")
+_FILES = re.compile(r"\{(sources|siblings):(\.[\w+]+(?:,\.[\w+]+)*)\}")
+_WHOLE_ARGUMENT = re.compile(r"\{(main|args)\}|" + _FILES.pattern)
 _LOOKS_LIKE_PLACEHOLDER = re.compile(r"\{\w+(:[^}]*)?\}")
 _SAMPLES = ("hello", "echo", "fail")
 
@@ -42,8 +43,9 @@ class Step:
     def expand(self, main: str, files: Sequence[str], args: Sequence[str]) -> list[str]:
         """Return the command for a job of these `files`, the first of them `main`.
 
-        `{main}`, `{args}` and `{sources:.c,.h}` stand as whole arguments and may
-        become several or none; `{stem}` may stand inside an argument.
+        `{main}`, `{args}`, `{sources:.c,.h}` (all files with such a suffix) and
+        `{siblings:.go}` (those in the main file's own folder) stand as whole
+        arguments and may become several or none; `{stem}` may stand inside one.
         """
         return [
             word
@@ -59,12 +61,20 @@ def _expand_argument(
         return [_not_an_option(main)]
     if argument == "{args}":
         return args
-    if argument.startswith("{sources:"):
-        suffixes = tuple(
-            argument.removeprefix("{sources:").removesuffix("}").split(",")
-        )
-        return [_not_an_option(name) for name in files if name.endswith(suffixes)]
+    if chosen := _FILES.fullmatch(argument):
+        return [_not_an_option(name) for name in _choose(chosen, main, files)]
     return [argument.replace("{stem}", str(PurePosixPath(main).with_suffix("")))]
+
+
+def _choose(chosen: re.Match[str], main: str, files: Sequence[str]) -> list[str]:
+    which, suffixes = chosen[1], tuple(chosen[2].split(","))
+    folder = PurePosixPath(main).parent
+    return [
+        name
+        for name in files
+        if name.endswith(suffixes)
+        and (which == "sources" or PurePosixPath(name).parent == folder)
+    ]
 
 
 def _not_an_option(name: str) -> str:

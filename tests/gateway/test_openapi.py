@@ -48,7 +48,8 @@ def test_the_document_is_served(gateway: Gateway) -> None:
 
 @_API.parametrize()
 @settings(
-    max_examples=50,
+    max_examples=100,
+    database=None,
     deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),

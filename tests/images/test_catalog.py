@@ -187,3 +187,9 @@ def test_a_file_name_never_becomes_an_option() -> None:
 
 def test_arguments_that_look_like_placeholders_stay_themselves() -> None:
     assert Step(("x", "{args}")).expand("m", ["m"], ["{main}"]) == ["x", "{main}"]
+
+
+def test_siblings_are_the_files_beside_the_main_one() -> None:
+    step = Step(("go", "build", "{siblings:.go}"))
+    files = ["main.go", "util.go", "sub/other.go", "go.mod"]
+    assert step.expand("main.go", files, []) == ["go", "build", "main.go", "util.go"]

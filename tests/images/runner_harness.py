@@ -1,0 +1,186 @@
+"""A real container, driven frame by frame as the Container actor does."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import gevent
+from gevent.queue import Empty, Queue
+
+from actors.engine import Engine
+from actors.messages import Job, Limits, SourceFile
+from actors.outcome import job_result
+from actors.sandbox import LanguageDefaults, SandboxConfig, job_frame
+from images import wire
+from images.catalog import load_catalog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+IMAGES = Path(__file__).parents[2] / "images"
+WAIT_S = 40
+JANITOR_UIDS = 1
+CONFIG = SandboxConfig(
+    service=f"test-runner-{os.getpid()}",
+    runtime="runc",
+    reuse="always",
+    jobs_max=1000,
+    age_s_max=3600,
+    scrub_s=5,
+    grace_s=3,
+    cpus=1.0,
+    uid_first=20_000_000,
+    uids=1024,
+    starts_max=4,
+    processes_max=256,
+    cpu_s_max=30,
+)
+CATALOG = load_catalog(IMAGES)
+
+Frame = tuple[int, bytes]
+
+
+@dataclass
+class Report:
+    """What a job's frames said, up to READY, DIRTY or the stream's end."""
+
+    stdout: bytes = b""
+    stderr: bytes = b""
+    phases: list[str] = field(default_factory=list)
+    done: dict[str, Any] | None = None
+    dirty: dict[str, Any] | None = None
+    scrub_ms: float | None = None
+    ended: bool = False
+
+    @property
+    def clean(self) -> bool:
+        return self.scrub_ms is not None
+
+    @property
+    def outcome(self) -> str:
+        assert self.done is not None, self
+        return job_result(self.done, 0.0).outcome.value
+
+    def take(self, kind: int, payload: bytes) -> None:
+        if kind == wire.STDOUT:
+            self.stdout += payload
+        elif kind == wire.STDERR:
+            self.stderr += payload
+        elif kind == wire.PHASE:
+            self.phases.append(json.loads(payload)["phase"])
+        elif kind == wire.DONE:
+            assert self.done is None
+            self.done = json.loads(payload)
+        elif kind == wire.DIRTY:
+            self.dirty = json.loads(payload)
+        elif kind == wire.READY:
+            self.scrub_ms = json.loads(payload)["scrub_ms"]
+
+
+class Box:
+    """One container of one language."""
+
+    def __init__(self, engine: Engine, language: str, **limits: int) -> None:
+        found = CATALOG.resolve(language)
+        self.engine = engine
+        self.language = found
+        self.defaults = LanguageDefaults(
+            found,
+            f"warmbox/{found.name}:latest",
+            limits.get("processes", found.limits.processes),
+            limits.get("memory_mb", found.limits.memory_mb),
+        )
+        self.jobs = 0
+        self._decoder = wire.Decoder(wire.RUNNER_KINDS, wire.REPLY_BYTES_MAX)
+        self._frames: Queue[Frame | None] = Queue()
+        self._ahead: deque[Frame] = deque()
+        self.attached = engine.start(self.defaults)
+        self._reader = gevent.spawn(self._read)
+        assert self.frame() == (wire.READY, b'{"scrub_ms": 0.0}')
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.engine.discard(self.attached)
+
+    def _read(self) -> None:
+        while data := self.attached.receive():
+            for frame in self._decoder.feed(data):
+                self._frames.put(frame)
+        self._frames.put(None)
+
+    def frame(self, timeout_s: float = WAIT_S) -> Frame | None:
+        """Return the next frame, None at the stream's end."""
+        if self._ahead:
+            return self._ahead.popleft()
+        try:
+            return self._frames.get(timeout=timeout_s)
+        except Empty:
+            raise AssertionError("no frame came") from None
+
+    def send(self, kind: int, payload: bytes = b"") -> None:
+        self.attached.send(wire.encode(kind, payload))
+
+    def start(self, source: str | dict[str, str], **options: Any) -> None:
+        """Send a job; a dict gives several files, the main one first."""
+        self.attached.send(self.job(source, **options))
+
+    def job(self, source: str | dict[str, str], **options: Any) -> bytes:
+        files = source if isinstance(source, dict) else {self.language.main: source}
+        self.jobs += 1
+        limits = Limits(
+            options.get("wall_s", 10),
+            options.get("cpu_s", 10),
+            self.defaults.memory_mb,
+            options.get("output_kb", 1024),
+            options.get("processes", self.defaults.processes),
+        )
+        job = Job(
+            str(self.jobs),
+            self.language.name,
+            "client",
+            tuple(SourceFile(name, text.encode()) for name, text in files.items()),
+            options.get("stdin", b""),
+            options.get("stdin_open", False),
+            options.get("args", ()),
+            options.get("env", ()),
+            limits,
+            0.0,
+        )
+        return job_frame(job, self.defaults, options.get("compile_s", 10))
+
+    def until(self, *kinds: int) -> Iterator[Frame]:
+        """Yield frames up to and with the first of these kinds, or the end."""
+        while (frame := self.frame()) is not None:
+            yield frame
+            if frame[0] in kinds:
+                return
+
+    def report(self) -> Report:
+        """Take all frames up to the next READY, DIRTY or the stream's end."""
+        report = Report(ended=True)
+        for kind, payload in self.until(wire.READY, wire.DIRTY):
+            report.take(kind, payload)
+            report.ended = kind not in {wire.READY, wire.DIRTY}
+        return report
+
+    def run(self, source: str | dict[str, str], **options: Any) -> Report:
+        """Run a job to the end of its scrub."""
+        self.start(source, **options)
+        return self.report()
+
+    def exec(self, *argv: str) -> str:
+        """Run a command beside the runner, as root: a look from outside."""
+        client = self.engine._client  # noqa: SLF001 - tests look behind the port
+        made = client.exec_create(self.attached.id, list(argv))
+        return str(client.exec_start(made["Id"]).decode())
+
+
+def make_engine() -> Engine:
+    return Engine(CONFIG)
