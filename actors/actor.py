@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 import pykka
+from gevent.event import Event
 
 from actors.directory import AnyRef, Directory, send
 from actors.messages import Boot, ChildExited, Tick
@@ -52,6 +53,12 @@ class Context:
     after: Callable[[float, Callable[[], object]], Any] = field(
         default=gevent.spawn_later
     )
+    gone: Event = field(default_factory=Event)
+    """Set when the actor has cleaned up; pykka's own event is set before that."""
+
+    def of_child(self, name: str, parent: AnyRef) -> Context:
+        """Return the context of an actor that `parent`, which has this one, starts."""
+        return Context(name, self.directory, parent, self.now, self.after)
 
 
 def handler_name(message_type: type) -> str:
@@ -121,7 +128,12 @@ class Actor(pykka.ThreadingActor):
     # ------------------------------------------------------------------ pykka
 
     def on_start(self) -> None:
-        """Only mail oneself the set-up: an exception here would go unheard."""
+        """Only mail oneself the set-up: an exception here would go unheard.
+
+        The name is entered first, so that whoever is told something in the set-up
+        can answer, and a crash in the set-up finds the name to strike.
+        """
+        self.directory.enter(self.name, self.actor_ref)
         self.actor_ref.tell(Boot())
 
     def on_receive(self, message: Any) -> Any:
@@ -158,8 +170,11 @@ class Actor(pykka.ThreadingActor):
             self.cancel_timer(name)
         try:
             self.clean_up(crashed=crashed)
+        except (gevent.Timeout, gevent.GreenletExit) as error:
+            raise ActorCrashError(repr(error)) from error
         finally:
             self.directory.strike(self.name, self.actor_ref)
+            self.context.gone.set()
             if self.context.parent is not None:
                 notice = ChildExited(self.name, self.actor_urn, crashed, reason)
                 send(self.context.parent, notice)

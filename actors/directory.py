@@ -29,9 +29,9 @@ def depth(ref: AnyRef) -> int:
 class Directory:
     """The names of all living actors.
 
-    Supervisors write it: they enter a child when they start it and strike it out
-    when it has gone. Everybody else looks names up at the moment of sending, so
-    that nobody holds a reference across a restart.
+    An actor enters its name as the first thing it does and strikes it out as the
+    last. Everybody else looks names up at the moment of sending, so that nobody
+    holds a reference across a restart.
     """
 
     def __init__(self) -> None:

@@ -12,6 +12,7 @@ from gevent.event import AsyncResult
 from actors.messages import TakeToken, TokenReply
 from gateway.ports import BUCKETS, Directory
 from gateway.problems import Problem
+from metrics import instruments
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,6 +51,7 @@ def take_token(directory: Directory, client: str) -> dict[str, str]:
     headers = _headers(answer)
     if answer.granted:
         return headers
+    instruments.rate_limited_total.inc()
     wait_s = math.ceil(answer.retry_after_s) or 1
     raise Problem(
         "rate_limited",

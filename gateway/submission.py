@@ -15,8 +15,7 @@ from gateway.clients import client_key, take_token
 from gateway.ports import (
     Directory,
     broker_unavailable,
-    find,
-    missing,
+    look_up,
     tell_broker,
 )
 from gateway.preferences import idempotency_key, make_id, wait_seconds
@@ -85,20 +84,23 @@ class Submission:
     def _answer(self, job: Job, environ: Environ, rate: Mapping[str, str]) -> Any:
         location = {"Location": f"/v1/jobs/{job.id}", **rate}
         wait_s = wait_seconds(environ, self._config.wait_s_max)
-        view = wait_for_end(self._directory, job.id, wait_s) if wait_s else None
-        if view is not None and view.state == "done":
+        view = self._outcome(job, wait_s)
+        if wait_s and view is not None and view.state == "done":
             applied = {"Preference-Applied": f"wait={wait_s}", **location}
             return reply(views.whole(view), 200, applied)
-        if job.fingerprint and view is None:
-            view = self._known(job.id)
         return reply(_receipt(job, view), 202, location)
 
-    def _known(self, job_id: str) -> JobView | None:
-        # Perhaps it is a repetition, and the job has gone on or away in between.
-        found = find(self._directory, job_id)
-        if found == "expired":
-            raise missing(found)
-        return found if isinstance(found, JobView) else None
+    def _outcome(self, job: Job, wait_s: int) -> JobView | None:
+        """Return the job as it stands when it is answered for, if that is known."""
+        try:
+            if wait_s:
+                return wait_for_end(self._directory, job.id, wait_s)
+            # Only a key can repeat a request; another job can't have gone on yet.
+            return look_up(self._directory, job.id) if job.fingerprint else None
+        except Problem as problem:
+            if problem.code == "expired":
+                raise
+            return None  # the job is accepted in any case
 
 
 def _check(published: PublishReply, job: Job) -> None:

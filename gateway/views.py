@@ -83,17 +83,15 @@ class _Texts:
     """The output of the last attempt; what an earlier one wrote is void."""
 
     def __init__(self, events: Iterable[NumberedEvent]) -> None:
-        self._attempt = 0
         self._pieces: dict[str, list[bytes]] = {}
         for numbered in events:
-            self._add(numbered.event.attempt, numbered.event.body)
+            self._add(numbered.event.body)
 
     def joined(self, name: str) -> bytes:
         return b"".join(self._pieces.get(name, ()))
 
-    def _add(self, attempt: int, body: object) -> None:
-        if attempt > self._attempt or isinstance(body, Restarted):
-            self._attempt = attempt
+    def _add(self, body: object) -> None:
+        if isinstance(body, Restarted):
             self._pieces.clear()
         if isinstance(body, Output):
             name = "compile" if body.phase == "compile" else body.stream

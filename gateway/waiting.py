@@ -24,12 +24,13 @@ def wait_for_end(
     """Return the job as it stands at its end or when the time is over.
 
     `begin` is called once the wait has begun, so that no end is missed that it
-    brings about. None when the relay does not have the job.
+    brings about. None when the relay does not have the job. When the relay itself
+    ends, so does the wait.
     """
     ended = Event()
 
     def deliver(batch: tuple[NumberedEvent, ...]) -> bool:
-        if batch and isinstance(batch[-1].event.body, Finished):
+        if not batch or isinstance(batch[-1].event.body, Finished):
             ended.set()
         return True
 

@@ -46,13 +46,7 @@ class BucketSupervisor(Actor):
     def _bucket(self, client: str) -> AnyRef:
         ref = self._buckets.get(client)
         if ref is None:
-            context = Context(
-                f"{self.name}/bucket",
-                self.directory,
-                self.actor_ref,
-                self.now,
-                self.context.after,
-            )
+            context = self.context.of_child(f"{self.name}/bucket", self.actor_ref)
             ref = RateBucket.start(context, client, self._per_second, self._burst)
             self._buckets[client] = ref
             self._passed[client] = 0

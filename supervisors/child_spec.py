@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 
+from gevent.event import Event
+
 from actors.actor import Context
 from actors.directory import AnyRef
 
@@ -38,6 +40,14 @@ class ChildSpec:
     start: Callable[[Context], AnyRef]
     restart: Restart = Restart.PERMANENT
     shutdown_s: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A child that was started. `gone` is set when it has ended and cleaned up."""
+
+    ref: AnyRef
+    gone: Event
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from actors.actor import Actor, Context
 from actors.messages import ChildExited, ContainerFailed, PoolStatus, TrimIdle
 from metrics import instruments
 from supervisors.child_spec import ChildSpec, Restart
-from supervisors.supervisor import metric_name, stop_child
+from supervisors.supervisor import metric_name, start_child, stop_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from actors.directory import AnyRef
     from actors.messages import Boot, ContainerReady, DescribePool, GrowPool
     from supervisors.backoff import Backoff
+    from supervisors.child_spec import Child
 
 log = logging.getLogger("warmbox.pool")
 
@@ -57,7 +58,7 @@ class PoolSupervisor(Actor):
         self._spec = ChildSpec("container", start, Restart.TEMPORARY)
         self._scheduler = scheduler
         self._backoff = backoff
-        self._children: dict[str, AnyRef] = {}
+        self._children: dict[str, Child] = {}
         self._ready: set[str] = set()
         self._wanted = size.warm
         self._failures = 0
@@ -82,11 +83,7 @@ class PoolSupervisor(Actor):
             if f"{self.name}/{n}" not in self._children
         )
         name = f"{self.name}/{number}"
-        context = Context(
-            name, self.directory, self.actor_ref, self.now, self.context.after
-        )
-        self._children[name] = self._spec.start(context)
-        self.directory.enter(name, self._children[name])
+        self._children[name] = start_child(self, self._spec, name)
 
     def grow_pool(self, message: GrowPool) -> None:
         """Have more containers, if the starting ones are not enough already."""
@@ -118,8 +115,8 @@ class PoolSupervisor(Actor):
 
     def child_exited(self, message: ChildExited) -> None:
         """Replace it. A crash is counted like a failure to start."""
-        ref = self._children.get(message.name)
-        if ref is None or ref.actor_urn != message.urn:
+        child = self._children.get(message.name)
+        if child is None or child.ref.actor_urn != message.urn:
             return  # a predecessor's
         del self._children[message.name]
         self._ready.discard(message.name)
@@ -154,7 +151,7 @@ class PoolSupervisor(Actor):
 
     def clean_up(self, *, crashed: bool) -> None:
         """Stop all containers at once, then wait for each."""
-        for ref in self._children.values():
-            ref.stop(block=False)
-        for name, ref in self._children.items():
-            stop_child(ref, self._spec, name)
+        for child in self._children.values():
+            child.ref.stop(block=False)
+        for name, child in self._children.items():
+            stop_child(child, self._spec, name)

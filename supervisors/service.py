@@ -30,17 +30,16 @@ class Service:
     def __init__(self, directory: Directory) -> None:
         self.directory = directory
         self._root: AnyRef | None = None
+        self._gone = Event()
 
     def start(self, specs: Sequence[ChildSpec]) -> None:
         """Start the tree."""
-        context = Context(ROOT, self.directory)
+        context = Context(ROOT, self.directory, gone=self._gone)
         self._root = Supervisor.start(context, specs)
-        self.directory.enter(ROOT, self._root)
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait for the root's end, which by itself comes only from a failure."""
-        assert self._root is not None  # noqa: S101 - start comes first
-        return bool(self._root.actor_stopped.wait(timeout_s))
+        return bool(self._gone.wait(timeout_s))
 
     def drain(self, drain_s: float) -> int:
         """Take nothing new and let the jobs end; returns how many had to be ended."""

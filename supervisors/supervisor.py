@@ -1,9 +1,9 @@
 """The supervisor: keeps its children alive by the rules of its specs.
 
 Theory of operation. A supervisor starts its children in the order of their specs,
-each under the name `<own name>/<spec name>`, which it enters in the directory. When a
-child has ended, its death notice (`ChildExited`) arrives as a message like any other.
-The notice carries the child's urn: one of a child that has been replaced is stale.
+each under the name `<own name>/<spec name>`. When a child has ended, its death notice
+(`ChildExited`) arrives as a message like any other. The notice carries the child's
+urn: one of a child that has been replaced is stale.
 
 A restart has two phases, and the supervisor's mailbox stays open in both. First the
 siblings that the strategy takes along are told to stop, last started first, and their
@@ -27,10 +27,10 @@ import logging
 from typing import TYPE_CHECKING
 
 from actors.actor import Actor, Context
-from actors.directory import AnyRef, send
+from actors.directory import send
 from actors.messages import ChildExited, RestartChildren
 from metrics import instruments
-from supervisors.child_spec import ChildSpec, Intensity, Restart, Strategy
+from supervisors.child_spec import Child, ChildSpec, Intensity, Restart, Strategy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,10 +44,16 @@ class IntensityExceededError(Exception):
     """Children fail faster than restarting can help."""
 
 
-def stop_child(ref: AnyRef, spec: ChildSpec, name: str) -> None:
+def start_child(parent: Actor, spec: ChildSpec, name: str) -> Child:
+    """Start a child under this name."""
+    context = parent.context.of_child(name, parent.actor_ref)
+    return Child(spec.start(context), context.gone)
+
+
+def stop_child(child: Child, spec: ChildSpec, name: str) -> None:
     """Have a child end and wait for it, at most its shutdown time."""
-    ref.stop(block=False)
-    if not ref.actor_stopped.wait(spec.shutdown_s):
+    child.ref.stop(block=False)
+    if not child.gone.wait(spec.shutdown_s):
         abandon(name, spec.shutdown_s)
 
 
@@ -76,8 +82,8 @@ class Supervisor(Actor):
         self._specs = {spec.name: spec for spec in specs}
         self._strategy = strategy
         self._intensity = intensity or Intensity()
-        self._children: dict[str, AnyRef] = {}
-        self._leaving: dict[str, str] = {}
+        self._children: dict[str, Child] = {}
+        self._leaving: dict[str, Child] = {}
         self._finished: set[str] = set()
         self._restarts: list[float] = []
 
@@ -88,23 +94,19 @@ class Supervisor(Actor):
 
     def _start(self, spec: ChildSpec) -> None:
         name = f"{self.name}/{spec.name}"
-        context = Context(
-            name, self.directory, self.actor_ref, self.now, self.context.after
-        )
-        ref = spec.start(context)
-        self._children[spec.name] = ref
-        self.directory.enter(name, ref)
+        self._children[spec.name] = start_child(self, spec, name)
 
     # ------------------------------------------------------------------ restarts
 
     def child_exited(self, message: ChildExited) -> None:
         """Restart by the child's spec, or take note that one is out of the way."""
         spec_name = message.name.rsplit("/", 1)[-1]
-        if self._leaving.get(spec_name) == message.urn:
+        leaving = self._leaving.get(spec_name)
+        if leaving is not None and leaving.ref.actor_urn == message.urn:
             self._left(spec_name)
             return
-        ref = self._children.get(spec_name)
-        if ref is None or ref.actor_urn != message.urn:
+        child = self._children.get(spec_name)
+        if child is None or child.ref.actor_urn != message.urn:
             return  # a predecessor's, or one that was abandoned
         del self._children[spec_name]
         if self._shall_restart(self._specs[spec_name], message):
@@ -137,10 +139,10 @@ class Supervisor(Actor):
         if self._strategy is Strategy.REST_FOR_ONE:
             first = names.index(spec_name) + 1
         for name in reversed(names[first:]):
-            ref = self._children.pop(name, None)
-            if ref is not None:
-                self._leaving[name] = ref.actor_urn
-                ref.stop(block=False)
+            child = self._children.pop(name, None)
+            if child is not None:
+                self._leaving[name] = child
+                child.ref.stop(block=False)
                 self.set_timer(f"stop {name}", self._specs[name].shutdown_s)
 
     def time_out(self, name: str) -> None:
@@ -171,7 +173,7 @@ class Supervisor(Actor):
 
     def clean_up(self, *, crashed: bool) -> None:
         """Stop the children, last started first, and wait for each."""
+        children = self._children | self._leaving
         for name in reversed(self._specs):
-            ref = self._children.pop(name, None)
-            if ref is not None:
-                stop_child(ref, self._specs[name], f"{self.name}/{name}")
+            if name in children:
+                stop_child(children[name], self._specs[name], f"{self.name}/{name}")

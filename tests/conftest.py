@@ -3,3 +3,7 @@
 from gevent import monkey
 
 monkey.patch_all()
+
+from actor_world import no_actor_is_left, world
+
+__all__ = ["no_actor_is_left", "world"]

@@ -172,7 +172,7 @@ class EmbeddedBroker(Actor):
         jobs = self._store.unfinished()
         for job in jobs:
             if not self._store.has_ended(job.id):
-                # Above any attempt that may still report.
-                self._append((JobEvent(job.id, 1_000_000, Finished(result)),))
+                attempt = self._store.attempt(job.id)
+                self._append((JobEvent(job.id, attempt, Finished(result)),))
             self._store.finish(job)
         message.reply(len(jobs))

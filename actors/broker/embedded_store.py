@@ -61,6 +61,10 @@ class EmbeddedStore:
         attempt = self._attempts.get(job.id, 0) + 1
         return Lease(self._tag, generation, job, attempt)
 
+    def attempt(self, job_id: str) -> int:
+        """Return the number of the attempt that was begun last, at least 1."""
+        return self._attempts.get(job_id, 1)
+
     def unfinished(self, language: str | None = None) -> list[Job]:
         """Return the jobs that have not ended, oldest first in each language."""
         if language is not None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from twins import HELLO, SUCCESS, Gateway, running, shown
+from gateway_client import Gateway, running, shown
+from twins import HELLO, SUCCESS
 
 from actors.messages import (
     CompileResult,
@@ -96,7 +97,7 @@ def test_all_kinds_of_events(gateway: Gateway) -> None:
         result=result,
     )
     events = {name: data for _, name, data in shown(gateway.follow(job_id))}
-    assert events["restarted"] == {"attempt": 1}
+    assert events["restarted"] == {"attempt": 2}
     assert events["started"] == {"attempt": 2}
     assert events["compile"] == {"stream": "stderr", "text": "error: \ufffd"}
     assert events["stderr"] == {"text": "a\r\nb\n\ndata: c"}
@@ -178,6 +179,15 @@ def test_a_relay_that_is_away_for_a_while_costs_no_stream(gateway: Gateway) -> N
     assert next(line for line in lines if line == ": alive")
     gateway.world.emit(job_id, Finished(SUCCESS))
     assert any(line == "event: finished" for line in lines)
+
+
+def test_a_relay_that_ends_sends_its_watchers_away(gateway: Gateway) -> None:
+    job_id = gateway.submit()
+    events = shown(gateway.follow(job_id))
+    next(events)
+    ((_, deliver),) = gateway.world.watchers
+    assert not deliver(())
+    assert list(events) == [(0, "lagged", {})]
 
 
 # ------------------------------------------------------------ the sink by itself

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import schemathesis
+from gateway_client import Gateway, running
 from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
-from twins import HELLO, SERVED, SUCCESS, Gateway, catalog, running
+from twins import HELLO, SERVED, SUCCESS, catalog
 
 from actors.messages import Finished, Started
 from gateway.config import GatewayConfig

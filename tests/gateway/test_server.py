@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 import pytest
-from twins import SUCCESS, Gateway, World, catalog, running, shown
+from gateway_client import Gateway, running, shown
+from twins import SUCCESS, World, catalog
 
 from actors.messages import Finished
 from gateway.app import make_app

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from twins import Gateway, running
+from gateway_client import Gateway, running
 
 from actors.messages import PoolStatus
 from gateway.clients import client_key

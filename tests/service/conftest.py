@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from service_process import ServiceProcess
+
+pytest.register_assert_rewrite("http_api", "probing", "service_process")
+
+from service_process import ServiceProcess  # noqa: E402 - after the line above
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def service() -> Iterator[ServiceProcess]:
-    with ServiceProcess() as one:
+    with ServiceProcess(pool__max=5, running_max=10) as one:
         yield one
         code = one.terminate()
         print(one.log())  # noqa: T201 - pytest shows it if what follows fails

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 READY_S = 150
 STOP_S = 60
+SETTLE_S = 30
 POLL_S = 0.05
 
 
@@ -134,13 +135,13 @@ class ServiceProcess:
         found = self.docker.containers(all=True, filters={"label": labels})
         return [str(one["Id"]) for one in found]
 
-    def wait_idle(self, language: str, count: int, timeout_s: float = 30) -> None:
-        """Wait until the language has that many idle containers, and no others."""
+    def wait_settled(self, language: str, count: int = 5) -> None:
+        """Wait until all containers of the language are idle, and enough of them."""
 
         def settled() -> bool:
             api = self.api
             name = "warmbox_containers"
             idle = api.metric(name, language=language, state="idle")
-            return idle == count == api.metric(name, language=language)
+            return count <= idle == api.metric(name, language=language)
 
-        wait_until(settled, timeout_s, f"{count} idle containers of {language}")
+        wait_until(settled, SETTLE_S, f"{count} idle containers of {language}")

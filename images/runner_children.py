@@ -1,0 +1,201 @@
+"""The runner's end of the launcher, and of the children that it makes."""
+
+from __future__ import annotations
+
+import marshal
+import os
+import socket
+import sys
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from images.runner_host import Dirty, wait_readable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+WORK = "/box/work"
+BASE_ENV = {
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "HOME": "/box/home",
+    "TMPDIR": "/tmp",  # noqa: S108 - the container's own
+    "LANG": "C.UTF-8",
+    "USER": "box",
+    "LOGNAME": "box",
+    "PWD": WORK,
+}
+_MESSAGE_BYTES = 4096
+
+
+class Exit(NamedTuple):
+    """How a child ended, and what it used."""
+
+    status: int
+    cpu_s: float
+    memory_kb: int
+
+
+class Child:
+    """A prepared process, our end of its control socket and of its pipes."""
+
+    def __init__(self, pid: int, control: socket.socket, ends: Sequence[int]) -> None:
+        self.pid = pid
+        self.control = control
+        self.ends = dict(zip(("stdin", "stdout", "stderr"), ends, strict=False))
+        """The pipes that are still open."""
+
+    def close(self) -> None:
+        """Close all that is still open."""
+        self.control.close()
+        for name in list(self.ends):
+            self.close_end(name)
+
+    def close_end(self, name: str) -> None:
+        """Close one pipe; once is enough."""
+        fd = self.ends.pop(name, None)
+        if fd is not None:
+            os.close(fd)
+
+    def tell(self, message: bytes, deadline: float) -> None:
+        """Send a message with its length before it."""
+        self.control.settimeout(_left(deadline))
+        try:
+            self.control.sendall(len(message).to_bytes(4, "big") + message)
+        except OSError as error:
+            raise Dirty("a child took no message: %s" % error) from None
+
+    def answer(self, deadline: float) -> bytes:
+        """Return what the child says; nothing if it has died."""
+        if not wait_readable(self.control.fileno(), deadline):
+            raise Dirty("a child does not answer")
+        try:
+            return self.control.recv(_MESSAGE_BYTES)
+        except OSError:
+            return b""
+
+    def expect(self, word: bytes, deadline: float) -> None:
+        """Take the word that says that all went well."""
+        answer = self.answer(deadline)
+        if answer != word:
+            raise Dirty("a child failed: " + answer.decode("utf-8", "replace"))
+
+
+class Launcher:
+    """Fork requests out, exit notices in."""
+
+    def __init__(self, argv: Sequence[str], folder: str) -> None:
+        self.exits: dict[int, Exit] = {}
+        """The children of this job that have ended."""
+        self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        stdio = [os.pipe() for _ in range(3)]
+        fds = [stdio[0][0], stdio[1][1], stdio[2][1]]
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                _execute(argv, folder, theirs, fds)
+            finally:
+                os._exit(127)
+        theirs.close()
+        for fd in (*fds, stdio[0][1], stdio[1][0]):
+            os.close(fd)
+        self._stderr = stdio[2][0]
+        os.set_blocking(self._stderr, False)
+
+    def fork(
+        self,
+        role: str,
+        uid: int,
+        options: Mapping[str, object],
+        fds: Sequence[int],
+        deadline: float,
+    ) -> int:
+        """Have a child made that is given `fds`; returns its pid."""
+        request: object = (role, uid, options)
+        self.socket.settimeout(_left(deadline))
+        try:
+            socket.send_fds(self.socket, [marshal.dumps(request)], list(fds))  # type: ignore[arg-type]
+        except OSError:
+            raise self._death() from None
+        while True:
+            pid = self.receive(deadline)
+            if pid:
+                return pid
+
+    def receive(self, deadline: float) -> int:
+        """Take one message in: return a forked child's pid, or 0 for an exit."""
+        if not wait_readable(self.socket.fileno(), deadline):
+            raise Dirty("the launcher does not answer")
+        try:
+            data = self.socket.recv(_MESSAGE_BYTES)
+        except OSError:
+            data = b""
+        if not data:
+            raise self._death()
+        word, pid, *rest = marshal.loads(data)  # noqa: S302 - our own process
+        if word == "forked":
+            return int(pid)
+        self.exits[pid] = Exit(*rest)
+        return 0
+
+    def await_exits(self, pids: Sequence[int], deadline: float) -> None:
+        """Wait until all of these have ended."""
+        while any(pid not in self.exits for pid in pids):
+            self.receive(deadline)
+
+    def _death(self) -> Dirty:
+        try:
+            said = os.read(self._stderr, _MESSAGE_BYTES).decode("utf-8", "replace")
+        except BlockingIOError:
+            said = ""
+        return Dirty("the launcher has died: " + said[-500:])
+
+
+def _execute(
+    argv: Sequence[str], folder: str, control: socket.socket, fds: Sequence[int]
+) -> None:
+    """Become the launcher."""
+    os.chdir(folder)
+    for target, fd in enumerate(fds):
+        os.dup2(fd, target)
+    control.set_inheritable(True)  # noqa: FBT003 - the method's own signature
+    env = {**BASE_ENV, "WARMBOX_LAUNCHER": str(control.fileno())}
+    try:
+        os.execvpe(argv[0], list(argv), env)
+    except OSError as error:
+        sys.stderr.write("%s: %s\n" % (argv[0], error))
+
+
+def make_child(
+    launcher: Launcher,
+    role: str,
+    uid: int,
+    options: Mapping[str, object],
+    deadline: float,
+) -> Child:
+    """Make a child with fresh pipes, of which ours don't block."""
+    ours, theirs = socket.socketpair()
+    pipes = [os.pipe() for _ in range(3)]
+    given = [pipes[0][0], pipes[1][1], pipes[2][1]]
+    ends = [pipes[0][1], pipes[1][0], pipes[2][0]]
+    for fd in ends:
+        os.set_blocking(fd, False)
+    with theirs:
+        fds = [theirs.fileno(), *given]
+        pid = launcher.fork(role, uid, options, fds, deadline)
+    for fd in given:
+        os.close(fd)
+    return Child(pid, ours, ends)
+
+
+def make_janitor(launcher: Launcher, uids: tuple[int, int], deadline: float) -> Child:
+    """Make a janitor: it acts as the first uid, and the second keeps it safe."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        fds = [theirs.fileno()]
+        options = {"guard": uids[1]}
+        pid = launcher.fork("janitor", uids[0], options, fds, deadline)
+    return Child(pid, ours, ())
+
+
+def _left(deadline: float) -> float:
+    return max(deadline - time.monotonic(), 0.001)

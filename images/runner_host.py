@@ -1,0 +1,72 @@
+"""The runner's way to the host: frames on descriptors 0 and 1.
+
+When descriptor 0 ends, the host has gone and the container ends with it, whatever the
+runner is at: every wait of the runner listens to it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import time
+from collections import deque
+
+from images import wire
+
+READ_BYTES = 65536
+_STDIN, _STDOUT = 0, 1
+
+
+class Dirty(Exception):  # noqa: N818 - a verdict, not an error
+    """The container can't be proven clean; the argument says why."""
+
+
+class Host:
+    """The frames that have come, and those that go."""
+
+    def __init__(self) -> None:
+        self._decoder = wire.Decoder(wire.HOST_KINDS, wire.FRAME_BYTES_MAX)
+        self.frames: deque[tuple[int, bytes]] = deque()
+        """Received, and not yet looked at."""
+
+    def receive(self) -> None:
+        """Take in what has come, waiting if nothing has."""
+        data = os.read(_STDIN, READ_BYTES)
+        if not data:
+            os._exit(0)
+        try:
+            self.frames += self._decoder.feed(data)
+        except wire.ProtocolError as error:
+            raise Dirty("protocol: %s" % error) from None
+
+    def next_job(self) -> bytes:
+        """Wait for a job; what came before it belongs to one that is over."""
+        while True:
+            while self.frames:
+                kind, payload = self.frames.popleft()
+                if kind == wire.JOB:
+                    return payload
+            self.receive()
+
+    def send(self, kind: int, payload: bytes) -> None:
+        """Write one frame."""
+        frame = memoryview(wire.encode(kind, payload))
+        while frame:
+            frame = frame[os.write(_STDOUT, frame) :]
+
+    def send_json(self, kind: int, message: object) -> None:
+        """Write one frame with a JSON payload."""
+        self.send(kind, json.dumps(message).encode())
+
+
+def wait_readable(fd: int, deadline: float) -> bool:
+    """Wait until there is something to read; False when time is up."""
+    poller = select.poll()
+    poller.register(fd, select.POLLIN)
+    poller.register(_STDIN, 0)  # that is: tell only of its end
+    left = deadline - time.monotonic()
+    ready = dict(poller.poll(max(0, int(left * 1000 + 0.999))))
+    if ready.pop(_STDIN, 0):
+        os._exit(0)
+    return bool(ready)

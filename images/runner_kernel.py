@@ -1,0 +1,131 @@
+"""What the kernel shows of the container: its control group, and all that could be left.
+
+Read by the runner, as PID 1. Absent files are no error: another runtime or another
+version of cgroups shows less, and the runner then compares or measures less.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+CGROUP = "/sys/fs/cgroup"
+TMPFS = ("/box", "/tmp", "/dev/shm")  # noqa: S108 - the writable places
+MQUEUE = "/dev/mqueue"
+_STATE_FILES = {
+    "mounts": ("self/mountinfo",),
+    "ipc": ("sysvipc/shm", "sysvipc/sem", "sysvipc/msg"),
+}
+_SOCKETS = ("net/sockstat", "net/sockstat6")
+
+
+class Place(NamedTuple):
+    """Where a figure is to be found: a file, the keys to add up, the unit."""
+
+    file: str
+    keys: tuple[str, ...] = ()
+    unit: float = 1
+
+
+CPU_MS = (
+    Place("cpu.stat", ("usage_usec",), 1e-3),
+    Place("cpuacct/cpuacct.usage", (), 1e-6),
+)
+"""CPU time of the whole container so far, in cgroup v2 and v1."""
+
+OOM_KILLS = (
+    Place("memory.events", ("oom_kill",)),
+    Place("memory/memory.oom_control", ("oom_kill",)),
+)
+"""How many processes of the container the kernel has killed for memory."""
+
+MEMORY_BYTES = (
+    Place("memory.stat", ("anon", "shmem")),
+    Place("memory/memory.stat", ("total_rss", "total_shmem")),
+)
+"""Anonymous and shared memory of the container, without the file cache."""
+
+
+def parse_figure(text: str, keys: tuple[str, ...]) -> int | None:
+    """Return a file's only number, or the sum of those behind `keys` in its lines."""
+    if not keys:
+        return int(text)
+    pairs = (line.partition(" ") for line in text.splitlines())
+    found = [int(value) for key, _, value in pairs if key in keys]
+    return sum(found) if found else None
+
+
+class Gauge:
+    """A figure of the control group, from the first of its places that has it."""
+
+    def __init__(self, places: tuple[Place, ...], root: str = CGROUP) -> None:
+        for place in places:
+            self._place = place
+            self._fd = _open(root + "/" + place.file)
+            if self.read() is not None:
+                return
+        self._fd = -1
+
+    def read(self) -> float | None:
+        """Return the figure as it is now; None where the kernel doesn't show it."""
+        if self._fd < 0:
+            return None
+        text = os.pread(self._fd, 1 << 16, 0).decode("ascii")
+        figure = parse_figure(text, self._place.keys)
+        return None if figure is None else figure * self._place.unit
+
+
+def _open(path: str) -> int:
+    try:
+        return os.open(path, os.O_RDONLY)
+    except OSError:
+        return -1
+
+
+def read_text(path: str) -> str:
+    """Return a file's text, or nothing if there is no such file."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def processes() -> set[int]:
+    """Return every process that the kernel shows."""
+    return {int(name) for name in os.listdir("/proc") if name.isdigit()}
+
+
+def live_sockets(text: str) -> str:
+    """Return what a sockstat file says of this container alone.
+
+    A connection that has been closed stays for a minute and keeps its port; the
+    figures behind `alloc` and `mem` are the whole host's.
+    """
+    lines = [line.split(" alloc ")[0] for line in text.splitlines()]
+    return "\n".join(line.split(" mem ")[0] for line in lines if ":" in line)
+
+
+def observe(proc: str = "/proc") -> dict[str, object]:
+    """Return all that must be the same between any two jobs."""
+    state: dict[str, object] = {
+        name: [read_text(f"{proc}/{file}") for file in files]
+        for name, files in _STATE_FILES.items()
+    }
+    state["sockets"] = [live_sockets(read_text(f"{proc}/{file}")) for file in _SOCKETS]
+    state["space"] = [_filled(path) for path in TMPFS]
+    state["files"] = [_names(path) for path in (*TMPFS, MQUEUE)]
+    return state
+
+
+def _filled(path: str) -> tuple[int, int]:
+    """Return the used blocks and inodes of the mount at `path`."""
+    fs = os.statvfs(path)
+    return fs.f_blocks - fs.f_bfree, fs.f_files - fs.f_ffree
+
+
+def _names(path: str) -> list[str]:
+    try:
+        return sorted(os.listdir(path))
+    except FileNotFoundError:
+        return []

@@ -1,0 +1,126 @@
+"""From the runner's evidence to the outcome: the whole table."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+import pytest
+from samples import evidence
+
+from actors.messages import CompileResult, JobResult, Outcome, Usage
+from actors.outcome import job_result
+
+KILLED = {"exit_code": None, "signal": signal.SIGKILL}
+STEP = {"exit_code": 0, "signal": None, "stopped": None, "wall_ms": 5.0}
+
+TABLE: list[tuple[str, dict[str, Any], Outcome]] = [
+    ("exit 0", {}, Outcome.SUCCESS),
+    ("exit 3", {"exit_code": 3}, Outcome.FAILURE),
+    ("exit 137 by itself", {"exit_code": 137}, Outcome.FAILURE),
+    ("SIGSEGV", {"exit_code": None, "signal": signal.SIGSEGV}, Outcome.SIGNALLED),
+    ("SIGKILL that nobody explains", KILLED, Outcome.SIGNALLED),
+    ("SIGKILL and the cgroup counts", KILLED | {"oom": 1}, Outcome.OUT_OF_MEMORY),
+    ("exit 1 after a child's OOM", {"exit_code": 1, "oom": 2}, Outcome.OUT_OF_MEMORY),
+    ("exit 0 in spite of an OOM", {"oom": 1}, Outcome.SUCCESS),
+    ("SIGXCPU", {"exit_code": None, "signal": signal.SIGXCPU}, Outcome.TIMED_OUT),
+    ("wall time", KILLED | {"stopped": "wall"}, Outcome.TIMED_OUT),
+    ("CPU time", KILLED | {"stopped": "cpu"}, Outcome.TIMED_OUT),
+    ("output", KILLED | {"stopped": "output"}, Outcome.OUTPUT_EXCEEDED),
+    ("cancelled", KILLED | {"stopped": "cancelled"}, Outcome.CANCELLED),
+    ("stopped, and an OOM too", {"stopped": "wall", "oom": 1}, Outcome.TIMED_OUT),
+    ("stopped as it ended well", {"stopped": "wall"}, Outcome.TIMED_OUT),
+]
+
+AT_COMPILE: list[tuple[str, dict[str, Any], Outcome, Outcome]] = [
+    ("an error", {"exit_code": 1}, Outcome.COMPILE_FAILED, Outcome.FAILURE),
+    (
+        "the compiler crashes",
+        {"exit_code": None, "signal": signal.SIGSEGV},
+        Outcome.COMPILE_FAILED,
+        Outcome.SIGNALLED,
+    ),
+    (
+        "it takes too long",
+        KILLED | {"stopped": "wall"},
+        Outcome.TIMED_OUT,
+        Outcome.TIMED_OUT,
+    ),
+    (
+        "it is killed for memory",
+        KILLED | {"oom": 1},
+        Outcome.OUT_OF_MEMORY,
+        Outcome.OUT_OF_MEMORY,
+    ),
+    (
+        "it says too much",
+        KILLED | {"stopped": "output"},
+        Outcome.OUTPUT_EXCEEDED,
+        Outcome.OUTPUT_EXCEEDED,
+    ),
+    (
+        "it is cancelled",
+        KILLED | {"stopped": "cancelled"},
+        Outcome.CANCELLED,
+        Outcome.CANCELLED,
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("changes", "outcome"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE]
+)
+def test_the_outcome_is_what_the_evidence_says(
+    changes: dict[str, Any], outcome: Outcome
+) -> None:
+    done = evidence(**changes)
+    result = job_result(done, 0)
+    assert result.outcome is outcome
+    assert (result.exit_code, result.signal) == (done["exit_code"], done["signal"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "outcome", "compiled"),
+    [row[1:] for row in AT_COMPILE],
+    ids=[row[0] for row in AT_COMPILE],
+)
+def test_a_job_that_ends_at_compile_has_run_nothing(
+    changes: dict[str, Any], outcome: Outcome, compiled: Outcome
+) -> None:
+    step = {**STEP, **{key: value for key, value in changes.items() if key != "oom"}}
+    result = job_result(evidence(phase="compile", **changes, compile=step), 0)
+    assert result.outcome is outcome
+    assert result.compile is not None
+    assert result.compile.outcome is compiled
+    assert (result.exit_code, result.signal, result.usage.wall_ms) == (None, None, None)
+    assert result.usage.compile_ms == 5
+
+
+def test_a_programs_oom_is_not_its_compilers() -> None:
+    result = job_result(evidence(**KILLED, oom=1, compile=STEP), 0)
+    assert result.outcome is Outcome.OUT_OF_MEMORY
+    assert result.compile == CompileResult(Outcome.SUCCESS, 0, None)
+
+
+def test_the_usage_is_passed_on_in_milliseconds() -> None:
+    result = job_result(evidence(compile=STEP, truncated=True), 0.0123456)
+    assert result == JobResult(
+        Outcome.SUCCESS,
+        exit_code=0,
+        compile=CompileResult(Outcome.SUCCESS, 0, None),
+        usage=Usage(12.346, 5.0, 20.0, 10.0, 9000),
+        truncated=True,
+    )
+
+
+def test_what_was_not_measured_stays_unknown() -> None:
+    usage = job_result(evidence(cpu_ms=None, memory_kb=None), 0).usage
+    assert (usage.cpu_ms, usage.memory_kb, usage.compile_ms) == (None, None, None)
+
+
+@pytest.mark.parametrize("key", sorted(evidence()))
+def test_evidence_with_a_gap_is_refused(key: str) -> None:
+    done = evidence()
+    del done[key]
+    with pytest.raises(KeyError):
+        job_result(done, 0)

@@ -1,0 +1,204 @@
+"""What a container is made of, and what a job's frame says."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from samples import CONFIG, LIMITS, PYTHON, C, make_defaults, make_job
+
+from actors.messages import Job, SourceFile
+from actors.sandbox import (
+    MIB,
+    OVERHEAD_MB,
+    OVERHEAD_PIDS,
+    compile_wall_s,
+    container_options,
+    is_warm,
+    job_frame,
+    runner_config,
+)
+from images import wire
+
+OPTIONS = container_options(make_defaults(), CONFIG, 123_000)
+HOST = OPTIONS["host"]
+
+
+def tmpfs(path: str) -> set[str]:
+    return set(HOST["tmpfs"][path].split(","))
+
+
+def megabytes(path: str) -> int:
+    (size,) = (part for part in tmpfs(path) if part.startswith("size="))
+    return int(size.removeprefix("size=").removesuffix("m"))
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("network_mode", "none"),
+        ("read_only", True),
+        ("cap_drop", ["ALL"]),
+        ("security_opt", ["no-new-privileges"]),
+        ("log_config", {"Type": "none", "Config": {}}),
+        ("ipc_mode", "private"),
+        ("runtime", "runc"),
+        ("nano_cpus", 1_500_000_000),
+        ("pids_limit", 256 + OVERHEAD_PIDS),
+        ("mem_limit", (256 + OVERHEAD_MB) * MIB),
+        ("auto_remove", True),
+    ],
+)
+def test_the_host_options_are_those_of_the_design(option: str, value: object) -> None:
+    assert HOST[option] == value
+
+
+def test_swap_is_no_way_around_the_memory_limit() -> None:
+    assert HOST["memswap_limit"] == HOST["mem_limit"]
+
+
+def test_only_the_capabilities_that_the_runner_needs_come_back() -> None:
+    assert set(HOST["cap_add"]) == {"SETUID", "SETGID", "KILL"}
+
+
+def test_no_host_path_device_or_privilege_is_handed_in() -> None:
+    assert not {"binds", "devices", "privileged", "pid_mode", "userns_mode"} & set(HOST)
+
+
+def test_the_ulimits_allow_no_core_and_bound_files() -> None:
+    ulimits = OPTIONS["ulimits"]
+    assert ulimits["core"] == 0
+    assert ulimits["nofile"] == 1024
+    assert ulimits["fsize"] == 64 * MIB
+
+
+@pytest.mark.parametrize("path", ["/box", "/tmp", "/dev/shm"])  # noqa: S108
+def test_every_tmpfs_is_bounded_in_bytes_and_inodes(path: str) -> None:
+    options = tmpfs(path)
+    assert {"nosuid", "nodev"} <= options
+    assert any(option.startswith("nr_inodes=") for option in options)
+    assert megabytes(path) <= 64
+
+
+def test_all_mounts_together_stay_under_the_memory_limit() -> None:
+    assert sum(map(megabytes, HOST["tmpfs"])) < HOST["mem_limit"] / MIB
+
+
+def test_shared_memory_is_small_and_not_executable() -> None:
+    assert megabytes("/dev/shm") <= 16  # noqa: S108
+    assert "noexec" in tmpfs("/dev/shm")  # noqa: S108
+
+
+def test_jobs_cannot_write_the_parent_of_their_directory() -> None:
+    assert "mode=0771" in tmpfs("/box")
+
+
+def test_the_labels_say_whose_it_is() -> None:
+    assert OPTIONS["labels"] == {
+        "warmbox.service": "here:8000",
+        "warmbox.language": "python",
+    }
+
+
+def test_the_runtime_is_the_settings() -> None:
+    options = container_options(make_defaults(), replace(CONFIG, runtime="runsc"), 1)
+    assert options["host"]["runtime"] == "runsc"
+
+
+def test_the_runner_gets_its_own_uids_and_the_languages_ways() -> None:
+    (argument,) = OPTIONS["command"]
+    assert OPTIONS["image"] == "warmbox/python:latest"
+    assert json.loads(argument) == {
+        "uid_first": 123_000,
+        "uid_count": 1024,
+        "steps": 1,
+        "warm": {"kind": "fork", "argv": ["python3", "main.py"]},
+        "env": {"LANG": "C.UTF-8"},
+        "processes": 64,
+        "cpu_s_max": 30,
+        "scrub_s": 5,
+    }
+
+
+def test_a_compiled_language_has_two_steps_and_nothing_waiting() -> None:
+    config = json.loads(runner_config(make_defaults(C), CONFIG, 1))
+    assert (config["steps"], config["warm"]) == (2, None)
+
+
+# ---------------------------------------------------------------------- JOB frames
+
+
+def unpacked(job: Job, defaults: Any = None) -> tuple[dict[str, Any], bytes]:
+    frame = job_frame(job, defaults or make_defaults(), 10)
+    decoder = wire.Decoder(wire.HOST_KINDS, wire.FRAME_BYTES_MAX)
+    ((kind, payload),) = decoder.feed(frame)
+    assert kind == wire.JOB
+    header, blobs = wire.unpack_job(payload)
+    return json.loads(header), blobs
+
+
+def test_a_job_is_sent_with_its_files_stdin_and_limits() -> None:
+    job = make_job(
+        files=(SourceFile("main.py", b"print()"), SourceFile("a/b.py", b"\xff\0")),
+        stdin=b"in",
+        stdin_open=True,
+        args=("x", "y z"),
+        env=(("A", "1"),),
+        limits=replace(LIMITS, processes=7),
+    )
+    header, blobs = unpacked(job)
+    assert header == {
+        "files": [["main.py", 7], ["a/b.py", 2]],
+        "stdin_open": True,
+        "env": {"A": "1"},
+        "processes": 7,
+        "steps": [
+            {
+                "phase": "run",
+                "argv": ["python3", "main.py", "x", "y z"],
+                "wall_s": 5,
+                "cpu_s": 4,
+                "output_bytes": 1024 * 1024,
+            }
+        ],
+        "warm": False,
+    }
+    assert blobs == b"print()\xff\0in"
+
+
+def test_a_compiled_job_is_first_compiled_within_the_languages_time() -> None:
+    job = make_job(language="c", files=(SourceFile("main.c", b""),), args=("x",))
+    header, _ = unpacked(job, make_defaults(C))
+    compiling, running = header["steps"]
+    assert (compiling["phase"], compiling["argv"]) == ("compile", ["gcc", "main.c"])
+    assert (compiling["wall_s"], compiling["cpu_s"]) == (10, 10)
+    assert (running["phase"], running["argv"]) == ("run", ["./a.out", "x"])
+    assert (running["wall_s"], running["cpu_s"]) == (5, 4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "warm"),
+    [
+        ({}, True),
+        ({"args": ("x",), "stdin": b"in"}, True),
+        ({"env": (("A", "1"),)}, False),
+        ({"files": (SourceFile("other.py", b""),)}, False),
+        ({"limits": replace(LIMITS, processes=63)}, False),
+        ({"limits": replace(LIMITS, memory_mb=64)}, True),
+    ],
+)
+def test_the_waiting_interpreter_runs_only_what_cannot_tell(
+    changes: dict[str, Any], warm: bool
+) -> None:
+    job = make_job(**changes)
+    assert is_warm(job, make_defaults()) is warm
+    assert unpacked(job)[0]["warm"] is warm
+
+
+def test_the_compile_time_is_the_steps_or_the_languages() -> None:
+    assert C.compile is not None
+    assert compile_wall_s(PYTHON) == 0
+    assert compile_wall_s(C) == 10
+    assert compile_wall_s(replace(C, compile=replace(C.compile, wall_time_s=None))) == 5

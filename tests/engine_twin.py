@@ -1,0 +1,139 @@
+"""An engine without Docker: containers whose runner's side a test plays."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from actor_world import settle
+from gevent.event import Event
+from gevent.queue import Queue
+from samples import CONFIG, evidence
+
+from actors.engine import Attached, EngineError
+from images import wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.sandbox import LanguageDefaults, SandboxConfig
+
+
+class AttachedTwin(Attached):
+    """A container and both ends of its stream.
+
+    on_frame: plays the runner; called with each frame that the host has sent.
+    """
+
+    def __init__(
+        self, number: int, on_frame: Callable[[AttachedTwin, int, bytes], None]
+    ) -> None:
+        self.id = f"container{number}"
+        self.uid_first = number
+        self.stderr = b""
+        self.heard: list[tuple[int, bytes]] = []
+        self.closed = False
+        self.broken = False
+        self._on_frame = on_frame
+        self._decoder = wire.Decoder(wire.HOST_KINDS, wire.FRAME_BYTES_MAX)
+        self._stdout: Queue[bytes] = Queue()
+
+    # ------------------------------------------------------------ the host's side
+
+    def send(self, data: bytes) -> None:
+        if self.closed or self.broken:
+            raise BrokenPipeError
+        for kind, payload in self._decoder.feed(data):
+            self.heard.append((kind, payload))
+            self._on_frame(self, kind, payload)
+
+    def receive(self) -> bytes:
+        return self._stdout.get()
+
+    def close(self) -> None:
+        self.closed = True
+        self._stdout.put(b"")
+
+    # ---------------------------------------------------------- the runner's side
+
+    def write(self, data: bytes) -> None:
+        """Write to the host, and let it do what it does then."""
+        self._stdout.put(data)
+        settle()
+
+    def say(self, kind: int, payload: bytes | dict[str, Any] = b"") -> None:
+        if isinstance(payload, dict):
+            payload = json.dumps(payload).encode()
+        self.write(wire.encode(kind, payload))
+
+    def ready(self) -> None:
+        self.say(wire.READY, {"scrub_ms": 1.0})
+
+    def done(self, **changes: Any) -> None:
+        self.say(wire.DONE, evidence(**changes))
+
+    def dirty(self, reason: str = "a mess", *, out_of_memory: bool = False) -> None:
+        self.say(wire.DIRTY, {"reason": reason, "out_of_memory": out_of_memory})
+
+    def die(self) -> None:
+        """Let the container end by itself."""
+        self.broken = True
+        self.write(b"")
+
+    def take(self) -> list[tuple[int, bytes]]:
+        """Return the frames that have come since the last time."""
+        settle()
+        heard, self.heard = self.heard, []
+        return heard
+
+    def take_kinds(self) -> list[int]:
+        return [kind for kind, _ in self.take()]
+
+
+class EngineTwin:
+    """Keeps the contract of `actors.engine.Engine`.
+
+    fault: why nothing can be done now. gate: cleared, whatever takes time waits.
+    """
+
+    def __init__(self, config: SandboxConfig = CONFIG) -> None:
+        self.config = config
+        self.fault = ""
+        self.gate = Event()
+        self.gate.set()
+        self.started: list[AttachedTwin] = []
+        self.discarded: list[Attached] = []
+        self.memory_mb: list[int] = []
+
+    def start(self, defaults: LanguageDefaults) -> Attached:
+        self._wait()
+        attached = AttachedTwin(len(self.started), self.on_frame)
+        self.started.append(attached)
+        self.on_start(attached, defaults)
+        return attached
+
+    def set_memory(self, attached: Attached, memory_mb: int) -> None:
+        assert attached in self.started
+        self._wait()
+        self.memory_mb.append(memory_mb)
+
+    def discard(self, attached: Attached) -> None:
+        assert attached not in self.discarded, "a container is discarded once"
+        attached.close()
+        self.discarded.append(attached)
+
+    def _wait(self) -> None:
+        self.gate.wait()
+        if self.fault:
+            raise EngineError(self.fault)
+
+    # ----------------------------------------------------------------- to override
+
+    def on_start(self, attached: AttachedTwin, defaults: LanguageDefaults) -> None:
+        """Do what a container does when it starts: nothing, until a test does."""
+
+    def on_frame(self, attached: AttachedTwin, kind: int, payload: bytes) -> None:
+        """Do what a runner does with a frame."""
+
+    def living(self) -> list[AttachedTwin]:
+        return [one for one in self.started if one not in self.discarded]

@@ -1,0 +1,105 @@
+"""A job that looks for what another may have left, in every container of a language."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from service_process import ServiceProcess
+
+ROUNDS_MAX = 10
+HOLD_S = 0.15
+"""A probe stays this long, so that the others go elsewhere."""
+
+PROBE = f"""
+import json, os, time
+
+def names(folder):
+    try:
+        return sorted(os.listdir(folder))
+    except PermissionError:
+        return "closed"
+
+def used(folder):
+    fs = os.statvfs(folder)
+    return fs.f_files - fs.f_ffree
+
+def parent(pid):
+    try:
+        with open(f"/proc/{{pid}}/stat") as file:
+            return int(file.read().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+
+def uid(pid):
+    try:
+        return os.stat(f"/proc/{{pid}}").st_uid
+    except FileNotFoundError:
+        return None
+
+def rows(kind):
+    with open("/proc/sysvipc/" + kind) as file:
+        return len(file.readlines()) - 1
+
+family, pid = set(), os.getpid()
+while pid > 1:
+    family.add(pid)
+    pid = parent(pid)
+others = {{int(name): uid(int(name)) for name in os.listdir("/proc") if name.isdigit()}}
+print(json.dumps({{
+    "host": os.uname().nodename,
+    "places": {{f: names(f) for f in ("/tmp", "/dev/shm", "/dev/mqueue")}},
+    "box": names("/box"),
+    "home": names(os.environ["HOME"]),
+    "inodes": {{folder: used(folder) for folder in ("/tmp", "/dev/shm")}},
+    "foreign": {{p: u for p, u in others.items() if p not in family and u}},
+    "roots": sum(u == 0 for p, u in others.items() if p not in family),
+    "ipc": [rows("shm"), rows("sem"), rows("msg")],
+}}))
+time.sleep({HOLD_S})
+"""
+
+# What can't run Python by itself becomes the image's own: the runner needs it there.
+_BECOME = {
+    "python": PROBE,
+    "bash": 'exec python3 -c "$PROBE"',
+    "c": '#include <stdlib.h>\n#include <unistd.h>\nint main(void) '
+    '{ execlp("python3", "python3", "-c", getenv("PROBE"), (char *)0); return 9; }',
+    "javascript": 'require("child_process").spawnSync("python3", '
+    f'["-c", {json.dumps(PROBE)}], {{ stdio: "inherit" }});',
+}
+
+
+def check_all_clean(service: ServiceProcess, language: str) -> None:
+    """Run probes until each container of the language has had one."""
+    service.wait_settled(language)
+    unseen = {name[:12] for name in service.containers(language)}
+    assert unseen
+    source = _BECOME[language]
+    env = {"PROBE": PROBE} if "PROBE" in source else {}
+    jobs = len(unseen)
+    for _ in range(ROUNDS_MAX):
+        ids = [
+            service.api.submit(language, source, env=env)
+            for _ in range(jobs)
+        ]
+        for job_id in ids:
+            result = service.api.result(job_id)
+            assert result.outcome == "success", result
+            found = json.loads(result.stdout)
+            check_clean(found)
+            unseen.discard(found["host"])
+        if not unseen:
+            return
+    raise AssertionError(f"no probe reached {unseen}")
+
+
+def check_clean(found: dict[str, Any]) -> None:
+    assert found["places"] == {"/tmp": [], "/dev/shm": [], "/dev/mqueue": []}
+    assert found["box"] in ("closed", ["home", "work"])
+    assert found["home"] == []
+    assert found["inodes"] == {"/tmp": 1, "/dev/shm": 1}
+    assert found["foreign"] == {}
+    assert found["roots"] <= 2  # the runner, and at times the launcher
+    assert found["ipc"] == [0, 0, 0]
