@@ -119,6 +119,8 @@ class Container(Actor):
         self._phase: Literal["compile", "run"] = "run"
         self._output = OutputBuffer()
         self._unsent: list[JobEvent] = []
+        self._ends: list[JobFinished] = []
+        self._held: list[bytes] = []
         self._flushed_at = 0.0
         self._jobs = 0
         self._born_at = context.now()
@@ -297,20 +299,33 @@ class Container(Actor):
         self._outbox.put(job_frame(job, self._defaults, compile_s))
         limit_s = job.limits.wall_time_s + compile_s + self._config.scrub_s
         self.set_timer("deadline", limit_s + self._config.grace_s)
+        held, self._held = self._held, []
+        for frame in held:
+            self._outbox.put(frame)
+
+    def _pass_on(self, frame: bytes) -> None:
+        """Send what follows the job, which may still wait for its memory limit.
+
+        The runner drops what belongs to no job that it has.
+        """
+        if self.has_timer("deadline"):
+            self._outbox.put(frame)
+        else:
+            self._held.append(frame)
 
     def cancel_job(self, message: CancelJob) -> None:
         """Have the runner stop the job."""
         if self._run is not None and self._run.lease.job.id == message.job_id:
-            self._outbox.put(wire.encode(wire.CANCEL))
+            self._pass_on(wire.encode(wire.CANCEL))
 
     def send_stdin(self, message: SendStdin) -> None:
         """Pass bytes for the program on."""
         if self._run is None or self._run.lease.job.id != message.job_id:
             return  # it has ended meanwhile
         if message.data:
-            self._outbox.put(wire.encode(wire.STDIN, message.data))
+            self._pass_on(wire.encode(wire.STDIN, message.data))
         if message.end:
-            self._outbox.put(wire.encode(wire.STDIN_END))
+            self._pass_on(wire.encode(wire.STDIN_END))
 
     def _done(self, evidence: dict[str, Any]) -> None:
         assert self._run is not None  # noqa: S101 - busy
@@ -320,13 +335,13 @@ class Container(Actor):
 
     def _finish(self, result: JobResult) -> None:
         """Hand the job's end to its queue; the slot is free."""
-        assert self._run is not None  # noqa: S101 - busy
+        run = self._run
+        assert run is not None  # noqa: S101 - busy
+        self._ends.append(JobFinished(run.lease.job.id, run.attempt, result))
         self._publish(self._output.take_all(self._phase))
-        run, self._run = self._run, None
+        self._run = None
         self.cancel_timer("deadline")
         self._done_at = self.now()
-        finished = JobFinished(run.lease.job.id, run.attempt, result)
-        self.tell(self._queue, finished)
         self.tell(self._scheduler, SlotFreed(self.name))
 
     # ------------------------------------------------------------------- output
@@ -350,10 +365,17 @@ class Container(Actor):
             self._unsent += [JobEvent(job_id, run.attempt, body) for body in bodies]
         if self._unsent:
             sent = self.tell(self._broker, PublishEvents(tuple(self._unsent)))
-            if sent:
-                self._unsent.clear()
-            else:
+            if not sent:
                 self.set_timer("unsent", FLUSH_S)  # the broker is being restarted
+                return
+            self._unsent.clear()
+        self._tell_ends()
+
+    def _tell_ends(self) -> None:
+        """Only now may the queue publish an end: all output is before it."""
+        ends, self._ends = self._ends, []
+        for finished in ends:
+            self.tell(self._queue, finished)
 
     # ----------------------------------------------------------------------- end
 
@@ -403,6 +425,7 @@ class Container(Actor):
         self._over = True
         self._enter(None)
         self._outbox.put(None)
+        self._tell_ends()
         gone = ContainerGone(self.name, self._language)
         self.tell(self._queue, gone)
         self.tell(self._scheduler, gone)

@@ -138,7 +138,6 @@ class Engine:
             labels=options["labels"],
             stdin_open=True,
             tty=False,
-            network_disabled=True,
             host_config=host,
         )
         return str(created["Id"])

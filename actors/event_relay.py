@@ -125,9 +125,12 @@ class EventRelay(Actor):
 
     def events_received(self, message: EventsReceived) -> None:
         """Log the events and hand them to who watches."""
+        news = message.next_offset - self._offset
+        if message.offset > self._offset or news <= 0:
+            return  # ahead of the replay that was asked for, or known already
         self._offset = message.next_offset
         fresh: dict[str, list[NumberedEvent]] = {}
-        for event in message.events:
+        for event in message.events[-news:]:
             numbered = self._append(event)
             if numbered is not None and self._logs[event.job_id].watchers:
                 fresh.setdefault(event.job_id, []).append(numbered)

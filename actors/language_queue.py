@@ -175,6 +175,9 @@ class LanguageQueue(Actor):
         entry = self._entries.get(message.job_id)
         if entry is None or entry.container != message.container:
             return  # stale: it is elsewhere by now
+        if entry.cancelled:
+            self._finish(entry, JobResult(Outcome.CANCELLED))
+            return
         self._wait_again(entry)
         self._settle()
 
@@ -200,7 +203,9 @@ class LanguageQueue(Actor):
     def job_finished(self, message: JobFinished) -> None:
         """Make a job's end known."""
         entry = self._entries.get(message.job_id)
-        if entry is None or entry.attempt != message.attempt:
+        if entry is None or entry.state != "running":
+            return  # its end is known already
+        if entry.attempt != message.attempt:
             return  # an attempt that was given up
         self._finish(entry, message.result)
 

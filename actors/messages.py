@@ -282,10 +282,13 @@ class SubscribeEvents:
 
 @dataclass(frozen=True, slots=True)
 class EventsReceived:
-    """The next events of the stream; `next_offset` follows the last of them."""
+    """The next events of the stream."""
 
     events: tuple[JobEvent, ...]
+    offset: int
+    """Of the first, or what was asked for if the stream no longer goes back so far."""
     next_offset: int
+    """Follows the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -445,6 +448,13 @@ class RestartChildren:
 
 
 # -------------------------------------------------------------------- pools
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStarted:
+    """A pool is up anew, and knows nothing of what was wanted of its predecessor."""
+
+    language: str
 
 
 @dataclass(frozen=True, slots=True)

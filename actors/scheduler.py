@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         ContainerIdle,
         DispatchDeclined,
         JobsWaiting,
+        PoolStarted,
         SlotFreed,
         TrimIdle,
     )
@@ -96,6 +97,12 @@ class Scheduler(Actor):
         """Forget the container."""
         self._running.pop(message.container, None)
         self._idle.get(message.language, {}).pop(message.container, None)
+        self._grow_asked.pop(message.language, None)  # it may be one that we asked for
+        self._match()
+
+    def pool_started(self, message: PoolStarted) -> None:
+        """Ask anew for what its predecessor was asked for."""
+        self._grow_asked.pop(message.language, None)
         self._match()
 
     # ---------------------------------------------------------------- settling

@@ -13,8 +13,9 @@ program  waits for a spec; may write the job's files; then executes a command or
          into the interpreter's start-up, which goes on to run the main file.
 starter  executes the language's starter at once, which does the waiting itself.
 janitor  after a job, as its uid: kills all that the uid runs, then removes all that
-         it left. It starts as root, so that the program can't touch it, and kills
-         first of all.
+         it left. Only its effective uid is the job's; the real and the saved one are
+         the guard's, which no other process has, so that the job's processes can't
+         signal it while it can signal them.
 
 For a language with a warm interpreter this file is executed by that interpreter's
 site start-up (a .pth line), on the command line of the program to come. It then must
@@ -26,22 +27,31 @@ import sys
 
 _modules_before = set(sys.modules)
 
-import gc  # noqa: E402
-import marshal  # noqa: E402
-import posix  # noqa: E402
+import _signal  # type: ignore[import-not-found]
+import _socket
+import gc
+import marshal
+import posix
+import resource
+import select
 
-import _signal  # noqa: E402
-import _socket  # noqa: E402
-import select  # noqa: E402
-import resource  # noqa: E402
+TYPE_CHECKING = False  # typing itself would be one more module
+if TYPE_CHECKING:
+    from typing import Any
 
 IN_SITE = __name__ == "warmbox_launcher"
 if IN_SITE:
     import ctypes
 
     _prctl = ctypes.CDLL(None).prctl
+    sys.path_importer_cache.pop(ctypes.__path__[0], None)
 for _name in set(sys.modules) - _modules_before:
     del sys.modules[_name]
+if IN_SITE:
+    try:
+        import sitecustomize  # noqa: F401 - site is about to, in every child
+    except ImportError:
+        pass
 
 BOX_GID = 990
 WORK = "/box/work"
@@ -49,12 +59,14 @@ HOME = "/box/home"
 SHARED = ("/tmp", "/dev/shm", "/dev/mqueue")  # noqa: S108 - places to empty
 ENTRIES_MAX = 200_000
 FDS_MAX = 1024
+MESSAGE_BYTES = 1 << 16
+OOM_SCORE = b"500"
 STARTER_FD = 3
 _PR_SET_DUMPABLE = 4
 _S_IFMT, _S_IFDIR = 0o170000, 0o040000
 
 
-def serve(control):
+def serve(control: _socket.socket) -> None:
     """Fork on request, for ever. Returns only in a child that runs on in-process."""
     # A death must wake the poll: a handler alone could run just before it blocks.
     wake_r, wake_w = posix.pipe()
@@ -75,9 +87,9 @@ def serve(control):
             return
 
 
-def fork_child(control, wake):
+def fork_child(control: _socket.socket, wake: tuple[int, int]) -> bool:
     """Take one request. Returns True in a child that runs on in-process."""
-    data, ancillary = control.recvmsg(4096, _socket.CMSG_SPACE(4 * 4))[:2]
+    data, ancillary = control.recvmsg(MESSAGE_BYTES, _socket.CMSG_SPACE(4 * 4))[:2]
     if not data:
         posix._exit(0)
     fds = received_fds(ancillary)
@@ -95,7 +107,7 @@ def fork_child(control, wake):
     return False
 
 
-def received_fds(ancillary):
+def received_fds(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
     """Return the descriptors of a message, in order."""
     packed = b"".join(entry[2] for entry in ancillary)
     return [
@@ -104,7 +116,7 @@ def received_fds(ancillary):
     ]
 
 
-def report_exits(control):
+def report_exits(control: _socket.socket) -> None:
     """Tell the runner of every child that has ended."""
     while True:
         try:
@@ -117,25 +129,32 @@ def report_exits(control):
         control.send(marshal.dumps((*notice, usage.ru_maxrss)))
 
 
-def become(role, uid, options, control, fds):
+def become(
+    role: str,
+    uid: int,
+    options: "dict[str, Any]",
+    control: _socket.socket,
+    fds: list[int],
+) -> None:
     """Turn the forked process into what the runner asked for."""
     _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
     control.close()
     posix.setsid()
+    posix.umask(0o022)
     try:
         if role == "janitor":
-            janitor(uid, fds[0])
+            janitor(uid, options["guard"], fds[0])
         elif role == "starter":
             starter(uid, fds, options)
         else:
             program(uid, fds)
     except BaseException as error:
-        if role != "program" or fds:
+        if fds:
             say(fds[0], b"!" + repr(error).encode("utf-8", "replace"))
         posix._exit(125)
 
 
-def say(fd, message):
+def say(fd: int, message: bytes) -> None:
     """Write to the runner, which may be gone."""
     try:
         posix.write(fd, message)
@@ -143,28 +162,42 @@ def say(fd, message):
         posix._exit(124)
 
 
-def drop(uid, gid):
-    """Give up root for good; `gid` stays effective until it is dropped too."""
+def drop(uid: int, gid: int, guard: int) -> None:
+    """Give up root for good; `gid` stays effective until it is dropped too.
+
+    A process is open to the signals of those whose uid is its real or saved one.
+    """
     posix.setgroups([])
     posix.setresgid(uid, gid, uid)
-    posix.setresuid(uid, uid, uid)
+    posix.setresuid(guard, uid, guard)
 
 
-def take_stdio(fds):
+def volunteer() -> None:
+    """Have the kernel kill this process before our own when memory runs out."""
+    try:
+        fd = posix.open("/proc/self/oom_score_adj", posix.O_WRONLY)
+    except OSError:
+        return  # another runtime's kernel
+    posix.write(fd, OOM_SCORE)
+    posix.close(fd)
+
+
+def take_stdio(fds: list[int]) -> int:
     """Make the pipes 0, 1 and 2, and return the control descriptor."""
     for target, fd in enumerate(fds[1:4]):
         posix.dup2(fd, target)
         posix.close(fd)
+    del fds[1:]
     return fds[0]
 
 
-def read_frame(fd):
+def read_frame(fd: int) -> bytes:
     """Return one message with a length before it; end quietly if none comes."""
     head = read_exactly(fd, 4)
     return read_exactly(fd, int.from_bytes(head, "big"))
 
 
-def read_exactly(fd, count):
+def read_exactly(fd: int, count: int) -> bytes:
     """Return `count` bytes; a closed socket means that no job will come."""
     parts = []
     while count:
@@ -179,34 +212,40 @@ def read_exactly(fd, count):
 # --------------------------------------------------------------------- program
 
 
-def program(uid, fds):
+def program(uid: int, fds: list[int]) -> None:
     """Wait for the spec, do what it says; returns to run on in-process."""
     control = take_stdio(fds)
-    drop(uid, BOX_GID)
+    volunteer()
+    drop(uid, BOX_GID, uid)
     spec = marshal.loads(read_frame(control))
-    if spec["files"] is None:
-        posix.setresgid(uid, uid, uid)
-    else:
+    if spec["files"] is not None:
+        make_folders()
+    posix.setresgid(uid, uid, uid)
+    if spec["files"] is not None:
         stage(uid, spec["files"])
+    posix.chdir(WORK)
+    if spec["then"] != "exit":
+        set_limits(spec["limits"])
     say(control, b"+")
     if spec["then"] == "exit":
         posix._exit(0)
-    posix.chdir(WORK)
-    set_limits(spec["limits"])
     if spec["then"] == "exec":
         execute(spec["argv"], spec["env"])
+    sys.modules.pop("resource", None)  # wait4 imports it to name what it returns
     posix.closerange(3, FDS_MAX)
     fds.clear()
     _prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)  # as after an exec: /proc/self is its own
     masquerade(spec["argv"], spec["env"])
 
 
-def stage(uid, files):
-    """Write the job's files, as its uid, where no job has been before."""
-    posix.umask(0o022)
+def make_folders() -> None:
+    """Make the job's folders where no job may; only the group is allowed to."""
     for folder in (WORK, HOME):
         posix.mkdir(folder, 0o700)
-    posix.setresgid(uid, uid, uid)
+
+
+def stage(uid: int, files: list[tuple[str, bytes]]) -> None:
+    """Write the job's files, as its uid, where no job has been before."""
     for folder in (WORK, HOME):
         posix.chown(folder, -1, uid)
     made = {WORK}
@@ -219,22 +258,23 @@ def stage(uid, files):
                 made.add(folder)
         flags = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_NOFOLLOW
         fd = posix.open(WORK + "/" + name, flags, 0o644)
-        while content:
-            content = content[posix.write(fd, content) :]
+        left = content
+        while left:
+            left = left[posix.write(fd, left) :]
         posix.close(fd)
 
 
-def set_limits(limits):
+def set_limits(limits: dict[str, tuple[int, int]]) -> None:
     """Set soft and hard limits; they can't be raised again."""
-    for name, value in limits.items():
+    for name, pair in limits.items():
         number = getattr(resource, "RLIMIT_" + name)
-        hard = resource.getrlimit(number)[1]
-        if hard != resource.RLIM_INFINITY:
-            value = min(value, hard)
-        resource.setrlimit(number, (value, value))
+        most = resource.getrlimit(number)[1]
+        if most == resource.RLIM_INFINITY:
+            most = max(pair)
+        resource.setrlimit(number, (min(pair[0], most), min(pair[1], most)))
 
 
-def execute(argv, env):
+def execute(argv: list[str], env: dict[str, str]) -> None:
     """Replace this process by the command, found on the PATH of its environment."""
     for number in (_signal.SIGPIPE, _signal.SIGXFSZ):
         _signal.signal(number, _signal.SIG_DFL)
@@ -247,12 +287,12 @@ def execute(argv, env):
             posix.execve(path, argv, env)
         except OSError as error:
             problem = error
-    line = "%s: %s\n" % (name, problem.strerror)
+    line = f"{name}: {problem.strerror}\n"
     posix.write(2, line.encode("utf-8", "replace"))
     posix._exit(126 if isinstance(problem, PermissionError) else 127)
 
 
-def masquerade(argv, env):
+def masquerade(argv: list[str], env: dict[str, str]) -> None:
     """Make this interpreter look as if it had been started with argv and env."""
     import os  # noqa: PLC0415 - site has imported it long ago
 
@@ -267,15 +307,15 @@ def masquerade(argv, env):
 # --------------------------------------------------------------------- starter
 
 
-def starter(uid, fds, options):
+def starter(uid: int, fds: list[int], options: "dict[str, Any]") -> None:
     """Execute the language's starter, which blocks on descriptor 3."""
     control = take_stdio(fds)
     if control != STARTER_FD:
         posix.dup2(control, STARTER_FD)
         posix.close(control)
     fds[:] = [STARTER_FD]
-    drop(uid, uid)
-    posix.umask(0o022)
+    volunteer()
+    drop(uid, uid, uid)
     set_limits(options["limits"])
     for number in (_signal.SIGPIPE, _signal.SIGXFSZ):
         _signal.signal(number, _signal.SIG_DFL)
@@ -286,35 +326,36 @@ def starter(uid, fds, options):
 # --------------------------------------------------------------------- janitor
 
 
-def janitor(uid, control):
-    """Kill, say so, wait for the word to clean, clean, and end with 0 if all went."""
-    drop(uid, BOX_GID)
+def janitor(uid: int, guard: int, control: int) -> None:
+    """Kill, say so, wait for the word to clean, clean, and say that all went."""
+    drop(uid, BOX_GID, guard)
     kill_all()
     say(control, b"k")
     if posix.read(control, 1) != b"c":
         posix._exit(0)
+    kill_all()
     budget = [ENTRIES_MAX]
     for folder in SHARED:
         empty(folder, budget)
     for folder in (WORK, HOME):
         remove(folder, budget)
+    say(control, b"+")
     posix._exit(0)
 
 
-def kill_all():
+def kill_all() -> None:
     """Kill every process of this uid but this one.
 
     The kernel walks all processes under the lock that a fork needs, and a fork with
-    a fatal signal pending fails: one call leaves none alive. A second costs nothing.
+    a fatal signal pending fails: one call leaves none alive.
     """
-    for _ in range(2):
-        try:
-            posix.kill(-1, _signal.SIGKILL)
-        except ProcessLookupError:
-            return
+    try:
+        posix.kill(-1, _signal.SIGKILL)
+    except ProcessLookupError:
+        return
 
 
-def remove(folder, budget):
+def remove(folder: str, budget: list[int]) -> None:
     """Remove a directory with all that is in it, if it is there."""
     try:
         posix.chmod(folder, 0o700)
@@ -324,7 +365,7 @@ def remove(folder, budget):
     posix.rmdir(folder)
 
 
-def empty(folder, budget):
+def empty(folder: str, budget: list[int]) -> None:
     """Remove all that this uid has in `folder`, at any depth.
 
     Iterative and with one descriptor a level of one: a subdirectory's own
@@ -334,22 +375,22 @@ def empty(folder, budget):
         top = posix.open(folder, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW)
     except FileNotFoundError:
         return
-    moved = 0
-    while True:
-        names = posix.listdir(top)
-        if not names:
-            break
+    token = posix.urandom(8).hex()
+    while names := posix.listdir(top):
         for name in names:
-            moved = remove_entry(top, name, moved, budget)
+            remove_entry(top, name, token, budget)
     posix.close(top)
 
 
-def remove_entry(top, name, moved, budget):
-    """Unlink one entry of `top`, or empty and remove the directory that it is."""
+def remove_entry(top: int, name: str, token: str, budget: list[int]) -> None:
+    """Unlink one entry of `top`, or empty and remove the directory that it is.
+
+    token: begins the names of what is moved up; a job can't have guessed it.
+    """
     spend(budget)
     if not is_folder(top, name):
         posix.unlink(name, dir_fd=top)
-        return moved
+        return
     posix.chmod(name, 0o700, dir_fd=top)
     flags = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW
     fd = posix.open(name, flags, dir_fd=top)
@@ -357,22 +398,21 @@ def remove_entry(top, name, moved, budget):
         spend(budget)
         if is_folder(fd, child):
             posix.chmod(child, 0o700, dir_fd=fd)
-            moved += 1
-            posix.rename(child, "%d.moved" % moved, src_dir_fd=fd, dst_dir_fd=top)
+            place = f"{token}.{budget[0]}"
+            posix.rename(child, place, src_dir_fd=fd, dst_dir_fd=top)
         else:
             posix.unlink(child, dir_fd=fd)
     posix.close(fd)
     posix.rmdir(name, dir_fd=top)
-    return moved
 
 
-def is_folder(fd, name):
+def is_folder(fd: int, name: str) -> bool:
     """Tell whether the entry is itself a directory."""
     mode = posix.stat(name, dir_fd=fd, follow_symlinks=False).st_mode
     return mode & _S_IFMT == _S_IFDIR
 
 
-def spend(budget):
+def spend(budget: list[int]) -> None:
     """Count an entry; too many are left to the container's end."""
     budget[0] -= 1
     if budget[0] < 0:

@@ -13,13 +13,23 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # What every image holds in /opt/warmbox, beside the folder's own `starter.*`.
-RUNNER_FILES = ("runner.py", "launcher.py", "wire.py")
+RUNNER_FILES = (
+    "runner.py",
+    "runner_children.py",
+    "runner_host.py",
+    "runner_kernel.py",
+    "runner_step.py",
+    "launcher.py",
+    "wire.py",
+)
 
 _TAIL = """\
 ARG TOOLS
 FROM ${{TOOLS}}
 USER 0
 WORKDIR /
+# Memory that the runner has freed goes back to the kernel, where a scrub looks at it.
+ENV MALLOC_MMAP_THRESHOLD_=131072 MALLOC_TRIM_THRESHOLD_=131072
 COPY {names} /opt/warmbox/
 ENTRYPOINT ["python3", "-I", "-S", "-B", "/opt/warmbox/runner.py"]
 CMD []

@@ -62,7 +62,7 @@ class Child:
         try:
             self.control.sendall(len(message).to_bytes(4, "big") + message)
         except OSError as error:
-            raise Dirty("a child took no message: %s" % error) from None
+            raise Dirty(f"a child took no message: {error}") from None
 
     def answer(self, deadline: float) -> bytes:
         """Return what the child says; nothing if it has died."""
@@ -131,7 +131,7 @@ class Launcher:
             data = b""
         if not data:
             raise self._death()
-        word, pid, *rest = marshal.loads(data)  # noqa: S302 - our own process
+        word, pid, *rest = marshal.loads(data)
         if word == "forked":
             return int(pid)
         self.exits[pid] = Exit(*rest)
@@ -157,12 +157,12 @@ def _execute(
     os.chdir(folder)
     for target, fd in enumerate(fds):
         os.dup2(fd, target)
-    control.set_inheritable(True)  # noqa: FBT003 - the method's own signature
+    control.set_inheritable(True)
     env = {**BASE_ENV, "WARMBOX_LAUNCHER": str(control.fileno())}
     try:
         os.execvpe(argv[0], list(argv), env)
     except OSError as error:
-        sys.stderr.write("%s: %s\n" % (argv[0], error))
+        sys.stderr.write(f"{argv[0]}: {error}\n")
 
 
 def make_child(

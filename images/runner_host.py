@@ -38,7 +38,7 @@ class Host:
         try:
             self.frames += self._decoder.feed(data)
         except wire.ProtocolError as error:
-            raise Dirty("protocol: %s" % error) from None
+            raise Dirty(f"protocol: {error}") from None
 
     def next_job(self) -> bytes:
         """Wait for a job; what came before it belongs to one that is over."""
@@ -66,7 +66,7 @@ def wait_readable(fd: int, deadline: float) -> bool:
     poller.register(fd, select.POLLIN)
     poller.register(_STDIN, 0)  # that is: tell only of its end
     left = deadline - time.monotonic()
-    ready = dict(poller.poll(max(0, int(left * 1000 + 0.999))))
+    ready = dict(poller.poll(max(0, left * 1000)))
     if ready.pop(_STDIN, 0):
         os._exit(0)
     return bool(ready)

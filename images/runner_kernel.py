@@ -1,4 +1,4 @@
-"""What the kernel shows of the container: its control group, and all that could be left.
+"""What the kernel shows of the container: its use of resources, and what is left.
 
 Read by the runner, as PID 1. Absent files are no error: another runtime or another
 version of cgroups shows less, and the runner then compares or measures less.
@@ -96,14 +96,15 @@ def processes() -> set[int]:
     return {int(name) for name in os.listdir("/proc") if name.isdigit()}
 
 
-def live_sockets(text: str) -> str:
-    """Return what a sockstat file says of this container alone.
+def parse_sockets(text: str) -> tuple[list[str], list[str]]:
+    """Return what a sockstat file says of this container: all sockets, and connections.
 
-    A connection that has been closed stays for a minute and keeps its port; the
-    figures behind `alloc` and `mem` are the whole host's.
+    A connection that has been closed stays for a minute and keeps its port. What is
+    behind `alloc` and `mem` is the whole host's.
     """
-    lines = [line.split(" alloc ")[0] for line in text.splitlines()]
-    return "\n".join(line.split(" mem ")[0] for line in lines if ":" in line)
+    lines = [line.split(" alloc ")[0].split(" mem ")[0] for line in text.splitlines()]
+    used = [line for line in lines if line.startswith("sockets:")]
+    return used, [line for line in lines if line not in used]
 
 
 def observe(proc: str = "/proc") -> dict[str, object]:
@@ -112,7 +113,9 @@ def observe(proc: str = "/proc") -> dict[str, object]:
         name: [read_text(f"{proc}/{file}") for file in files]
         for name, files in _STATE_FILES.items()
     }
-    state["sockets"] = [live_sockets(read_text(f"{proc}/{file}")) for file in _SOCKETS]
+    sockets = [parse_sockets(read_text(f"{proc}/{file}")) for file in _SOCKETS]
+    state["sockets"] = [used for used, _ in sockets]
+    state["connections"] = [connections for _, connections in sockets]
     state["space"] = [_filled(path) for path in TMPFS]
     state["files"] = [_names(path) for path in (*TMPFS, MQUEUE)]
     return state

@@ -137,7 +137,7 @@ class Step:
                 poller.register(fd, select.POLLOUT)
         left = self._started + self._limits.wall_s - time.monotonic()
         timeout_s = 0 if self._over() else max(0, min(left, TICK_S))
-        return {fd for fd, _ in poller.poll(timeout_s * 1000 + 0.999)}
+        return {fd for fd, _ in poller.poll(timeout_s * 1000)}
 
     def _hear(self) -> None:
         """Take the host's frames in, as long as they are for this job."""

@@ -11,7 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from actors.actor import Actor, Context
-from actors.messages import ChildExited, ContainerFailed, PoolStatus, TrimIdle
+from actors.messages import (
+    ChildExited,
+    ContainerFailed,
+    PoolStarted,
+    PoolStatus,
+    TrimIdle,
+)
 from metrics import instruments
 from supervisors.child_spec import ChildSpec, Restart
 from supervisors.supervisor import metric_name, start_child, stop_child
@@ -66,6 +72,7 @@ class PoolSupervisor(Actor):
 
     def boot(self, message: Boot) -> None:
         """Fill the pool."""
+        self.tell(self._scheduler, PoolStarted(self._language))
         self._settle()
         self.set_timer("trim", self._size.idle_s / 2)
 

@@ -142,6 +142,8 @@ class Supervisor(Actor):
             child = self._children.pop(name, None)
             if child is not None:
                 self._leaving[name] = child
+                if self._specs[name].restart is Restart.TEMPORARY:
+                    self._finished.add(name)
                 child.ref.stop(block=False)
                 self.set_timer(f"stop {name}", self._specs[name].shutdown_s)
 

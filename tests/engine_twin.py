@@ -56,15 +56,21 @@ class AttachedTwin(Attached):
 
     # ---------------------------------------------------------- the runner's side
 
+    def put(self, kind: int, payload: bytes | dict[str, Any] = b"") -> None:
+        """Write a frame to the host, which reads it later."""
+        if isinstance(payload, dict):
+            payload = json.dumps(payload).encode()
+        self._stdout.put(wire.encode(kind, payload))
+
     def write(self, data: bytes) -> None:
         """Write to the host, and let it do what it does then."""
         self._stdout.put(data)
         settle()
 
     def say(self, kind: int, payload: bytes | dict[str, Any] = b"") -> None:
-        if isinstance(payload, dict):
-            payload = json.dumps(payload).encode()
-        self.write(wire.encode(kind, payload))
+        """Write a frame to the host, and let it do what it does then."""
+        self.put(kind, payload)
+        settle()
 
     def ready(self) -> None:
         self.say(wire.READY, {"scrub_ms": 1.0})
@@ -137,3 +143,44 @@ class EngineTwin:
 
     def living(self) -> list[AttachedTwin]:
         return [one for one in self.started if one not in self.discarded]
+
+
+class RunningEngineTwin(EngineTwin):
+    """Its runners play themselves: each job writes its id and ends well.
+
+    hold: set, jobs do not come to their end before `release`.
+    """
+
+    def __init__(self, config: SandboxConfig = CONFIG) -> None:
+        super().__init__(config)
+        self.hold = False
+        self.held: list[AttachedTwin] = []
+        self.runs = 0
+
+    def on_start(self, attached: AttachedTwin, _: LanguageDefaults) -> None:
+        attached.put(wire.READY, {"scrub_ms": 1.0})
+
+    def on_frame(self, attached: AttachedTwin, kind: int, payload: bytes) -> None:
+        if kind == wire.JOB:
+            self.runs += 1
+            _, source = wire.unpack_job(payload)
+            attached.put(wire.PHASE, {"phase": "run"})
+            attached.put(wire.STDOUT, source)
+            if self.hold:
+                self.held.append(attached)
+            else:
+                self._end(attached)
+        elif kind == wire.CANCEL and attached in self.held:
+            self.held.remove(attached)
+            self._end(attached, stopped="cancelled")
+
+    def _end(self, attached: AttachedTwin, **changes: Any) -> None:
+        attached.put(wire.DONE, evidence(**changes))
+        attached.put(wire.READY, {"scrub_ms": 1.0})
+
+    def release(self, count: int | None = None) -> None:
+        """Let jobs that are held end, the oldest first."""
+        ending, self.held = self.held[:count], self.held[len(self.held[:count]) :]
+        for attached in ending:
+            self._end(attached)
+        settle()

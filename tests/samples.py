@@ -34,6 +34,7 @@ PYTHON = Language(
 C = replace(
     PYTHON,
     name="c",
+    aliases=("gcc",),
     main="main.c",
     compile=Step(("gcc", "{sources:.c}"), 10),
     run=Step(("./a.out", "{args}")),

@@ -140,15 +140,16 @@ class EmbeddedBroker(Actor):
             self.tell(message.confirm_to, EventsConfirmed(message.events))
 
     def _append(self, events: tuple[JobEvent, ...]) -> None:
-        self._store.append(events, self.now())
-        received = EventsReceived(events, self._store.next_offset)
+        offset = self._store.next_offset
+        kept = self._store.append(events, self.now())
+        received = EventsReceived(kept, offset, self._store.next_offset)
         for name in self._subscribers:
             self.tell(name, received)
 
     def subscribe_events(self, message: SubscribeEvents) -> None:
         """Send what the stream holds, and what comes."""
         events = self._store.events_from(message.offset)
-        received = EventsReceived(events, self._store.next_offset)
+        received = EventsReceived(events, message.offset, self._store.next_offset)
         self.tell(message.subscriber, received)
         if message.subscriber not in self._subscribers:
             self._subscribers.append(message.subscriber)

@@ -7,6 +7,7 @@ outlives its connections, but not the process.
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from actors.messages import Finished, JobEvent, Lease, Output, Started
@@ -18,6 +19,18 @@ if TYPE_CHECKING:
 
 EVENT_BYTES = 400
 """What an event costs beside its data: the objects around it, roughly."""
+
+
+@dataclass(slots=True)
+class Known:
+    """What is known of a job for as long as the stream holds its end."""
+
+    fingerprint: str
+    attempt: int = 1
+    """The latest that an event was of."""
+    begun: int = 0
+    """The latest that was started."""
+    ended_at: float | None = None
 
 
 class EmbeddedStore:
@@ -33,9 +46,7 @@ class EmbeddedStore:
         self._ttl_s = ttl_s
         self._bytes_max = bytes_max
         self._jobs: dict[str, dict[str, Job]] = {}
-        self._attempts: dict[str, int] = {}
-        self._fingerprints: dict[str, str] = {}
-        self._ended_at: dict[str, float] = {}
+        self._known: dict[str, Known] = {}
         self._events: deque[JobEvent] = deque()
         self._bytes = 0
         self._tag = 0
@@ -44,7 +55,8 @@ class EmbeddedStore:
 
     def fingerprint(self, job_id: str) -> str | None:
         """Return the fingerprint of a job that is known here, else None."""
-        return self._fingerprints.get(job_id)
+        known = self._known.get(job_id)
+        return None if known is None else known.fingerprint
 
     def is_full(self, language: str) -> bool:
         """Tell whether a further job of this language must be refused."""
@@ -53,17 +65,18 @@ class EmbeddedStore:
     def add(self, job: Job) -> None:
         """Keep the job until it ends."""
         self._jobs.setdefault(job.language, {})[job.id] = job
-        self._fingerprints[job.id] = job.fingerprint
+        self._known[job.id] = Known(job.fingerprint)
 
     def lease(self, job: Job, generation: int) -> Lease:
-        """Return a delivery of the job."""
+        """Return a delivery of the job: a new attempt if the last was begun."""
         self._tag += 1
-        attempt = self._attempts.get(job.id, 0) + 1
+        known = self._known[job.id]
+        attempt = max(known.begun + 1, known.attempt)
         return Lease(self._tag, generation, job, attempt)
 
     def attempt(self, job_id: str) -> int:
-        """Return the number of the attempt that was begun last, at least 1."""
-        return self._attempts.get(job_id, 1)
+        """Return the attempt that the job's latest event was of."""
+        return self._known[job_id].attempt
 
     def unfinished(self, language: str | None = None) -> list[Job]:
         """Return the jobs that have not ended, oldest first in each language."""
@@ -71,29 +84,38 @@ class EmbeddedStore:
             return list(self._jobs.get(language, {}).values())
         return [job for jobs in self._jobs.values() for job in jobs.values()]
 
-    def is_unfinished(self, job: Job) -> bool:
-        """Tell whether the job is still to be run to its end."""
-        return job.id in self._jobs.get(job.language, ())
-
     def finish(self, job: Job) -> None:
         """The job's terminal event is in the stream: it is done with."""
         self._jobs.get(job.language, {}).pop(job.id, None)
 
-    def append(self, events: Iterable[JobEvent], now: float) -> None:
-        """Add to the stream."""
-        for event in events:
-            self._events.append(event)
-            self._bytes += size_of(event)
-            self.next_offset += 1
-            if isinstance(event.body, Started):
-                self._attempts[event.job_id] = event.attempt
-            elif isinstance(event.body, Finished):
-                self._ended_at.setdefault(event.job_id, now)
+    def append(self, events: Iterable[JobEvent], now: float) -> tuple[JobEvent, ...]:
+        """Add to the stream; returns what was added.
+
+        What comes after a job's end is not: the end is the last event of its job, and
+        when it expires, all of the job is gone.
+        """
+        kept = tuple(event for event in events if self._add(event, now))
         self._expire(now)
+        return kept
+
+    def _add(self, event: JobEvent, now: float) -> bool:
+        known = self._known.get(event.job_id)
+        if known is None or known.ended_at is not None:
+            return False
+        self._events.append(event)
+        self._bytes += size_of(event)
+        self.next_offset += 1
+        known.attempt = max(known.attempt, event.attempt)
+        if isinstance(event.body, Started):
+            known.begun = max(known.begun, event.attempt)
+        elif isinstance(event.body, Finished):
+            known.ended_at = now
+        return True
 
     def has_ended(self, job_id: str) -> bool:
         """Tell whether the stream holds the job's terminal event."""
-        return job_id in self._ended_at
+        known = self._known.get(job_id)
+        return known is None or known.ended_at is not None
 
     def events_from(self, offset: int) -> tuple[JobEvent, ...]:
         """Return what the stream still holds from this offset on."""
@@ -113,7 +135,7 @@ class EmbeddedStore:
     def _expire(self, now: float) -> None:
         while self._events:
             event = self._events[0]
-            ended_at = self._ended_at.get(event.job_id)
+            ended_at = self._known[event.job_id].ended_at
             if ended_at is None:
                 return
             if ended_at > now - self._ttl_s and self._bytes <= self._bytes_max:
@@ -121,9 +143,7 @@ class EmbeddedStore:
             self._events.popleft()
             self._bytes -= size_of(event)
             if isinstance(event.body, Finished):
-                self._ended_at.pop(event.job_id, None)
-                self._attempts.pop(event.job_id, None)
-                self._fingerprints.pop(event.job_id, None)
+                del self._known[event.job_id]
 
 
 def size_of(event: JobEvent) -> int:

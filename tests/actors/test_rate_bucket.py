@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
-from actor_world import World
 from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.messages import BucketFull, TakeToken, TokenReply
 from actors.rate_bucket import RateBucket, TokenBucket
+
+if TYPE_CHECKING:
+    from actor_world import World
 
 waits_strategy = st.lists(st.floats(0, 100), max_size=40)
 rates = st.floats(0.01, 1000)

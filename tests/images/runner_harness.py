@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 IMAGES = Path(__file__).parents[2] / "images"
 WAIT_S = 40
-JANITOR_UIDS = 1
 CONFIG = SandboxConfig(
     service=f"test-runner-{os.getpid()}",
     runtime="runc",
@@ -96,6 +95,7 @@ class Box:
             limits.get("memory_mb", found.limits.memory_mb),
         )
         self.jobs = 0
+        self.clean = True
         self._decoder = wire.Decoder(wire.RUNNER_KINDS, wire.REPLY_BYTES_MAX)
         self._frames: Queue[Frame | None] = Queue()
         self._ahead: deque[Frame] = deque()
@@ -129,6 +129,7 @@ class Box:
 
     def start(self, source: str | dict[str, str], **options: Any) -> None:
         """Send a job; a dict gives several files, the main one first."""
+        self.clean = False
         self.attached.send(self.job(source, **options))
 
     def job(self, source: str | dict[str, str], **options: Any) -> bytes:
@@ -168,6 +169,7 @@ class Box:
         for kind, payload in self.until(wire.READY, wire.DIRTY):
             report.take(kind, payload)
             report.ended = kind not in {wire.READY, wire.DIRTY}
+        self.clean = report.clean
         return report
 
     def run(self, source: str | dict[str, str], **options: Any) -> Report:
@@ -180,6 +182,32 @@ class Box:
         client = self.engine._client  # noqa: SLF001 - tests look behind the port
         made = client.exec_create(self.attached.id, list(argv))
         return str(client.exec_start(made["Id"]).decode())
+
+
+class Boxes:
+    """A live container of each language that is asked for."""
+
+    def __init__(self) -> None:
+        self.engine = Engine(CONFIG)
+        self._boxes: dict[str, Box] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.engine.sweep()
+        self.engine.settle(20)
+
+    def start(self, language: str, **limits: int) -> Box:
+        """Start one that nobody else is given."""
+        return Box(self.engine, language, **limits)
+
+    def get(self, language: str) -> Box:
+        """Return one that is clean."""
+        box = self._boxes.get(language)
+        if box is None or not box.clean:
+            box = self._boxes[language] = self.start(language)
+        return box
 
 
 def make_engine() -> Engine:

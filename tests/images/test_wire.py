@@ -87,10 +87,10 @@ def test_an_oversized_frame_is_refused_by_its_head_alone() -> None:
         decoder().feed(b"\x02\xff\xff\xff\xff")
 
 
-@pytest.mark.parametrize("kind", sorted(set(range(256)) - wire.HOST_KINDS))
-def test_an_unknown_kind_is_refused(kind: int) -> None:
-    with pytest.raises(wire.ProtocolError, match=f"unknown frame kind {kind}$"):
-        decoder().feed(wire.encode(kind))
+def test_every_unknown_kind_is_refused() -> None:
+    for kind in set(range(256)) - wire.HOST_KINDS:
+        with pytest.raises(wire.ProtocolError, match=f"unknown frame kind {kind}$"):
+            decoder().feed(wire.encode(kind))
 
 
 def test_what_only_the_other_end_says_is_refused() -> None:

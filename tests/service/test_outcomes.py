@@ -442,6 +442,18 @@ except OSError:
         stdout=b"['lo']\n" + b"Network is unreachable\n" * 3 + b"unknown\n",
     ),
     Hostile(
+        "talks to itself",
+        """
+import socket, threading
+server = socket.create_server(("localhost", 0))
+def answer():
+    server.accept()[0].sendall(b"heard")
+threading.Thread(target=answer).start()
+print(socket.create_connection(("localhost", server.getsockname()[1])).recv(9))
+""",
+        stdout=b"b'heard'\n",
+    ),
+    Hostile(
         "a deep tree",
         DEEP,
         stdout=b"No space left on device True\n" * 2,

@@ -6,10 +6,12 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import gevent
 import pytest
+from docker.errors import APIError
 from service_process import ROOT, ServiceProcess, wait_until
 
 if TYPE_CHECKING:
@@ -194,7 +196,8 @@ def test_a_cancelled_job_whose_container_dies_does_not_run_again(
         cancel = gevent.spawn(shared.api.cancel, job_id)
         assert cancel.get(timeout=20).status == 202
         shared.docker.kill(host)
-        shared.docker.unpause(host)
+        with suppress(APIError):
+            shared.docker.unpause(host)  # some kernels let a frozen process die
         assert events.until("finished").data["outcome"] == "cancelled"
     assert "restarted" not in names(shared.api.wait(job_id))
     shared.wait_settled("python", 3)

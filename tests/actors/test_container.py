@@ -1,0 +1,829 @@
+"""One container: its whole state machine, against a twin of the engine."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from actor_world import World, settle
+from engine_twin import AttachedTwin, EngineTwin
+from samples import (
+    CONFIG,
+    LIMITS,
+    PYTHON,
+    C,
+    bodies,
+    evidence,
+    make_defaults,
+    make_job,
+    make_run,
+)
+
+from actors.container import FLUSH_BYTES, FLUSH_S, START_S, Container
+from actors.messages import (
+    CancelJob,
+    ContainerBusy,
+    ContainerFailed,
+    ContainerGone,
+    ContainerIdle,
+    ContainerReady,
+    JobEvent,
+    JobFinished,
+    JobResult,
+    JobReturned,
+    MemorySet,
+    Outcome,
+    Output,
+    ReportState,
+    Retire,
+    SendStdin,
+    SlotFreed,
+    Started,
+)
+from images import wire
+from metrics import instruments
+from metrics.instruments import REGISTRY
+
+if TYPE_CHECKING:
+    from actors.messages import Job
+    from images.catalog import Language
+
+NAME = "root/languages/python/pool/1"
+CANCEL = CancelJob("j1", "python")
+
+
+class Box:
+    """A container between its queue, the scheduler, the broker and its pool."""
+
+    def __init__(
+        self, world: World, language: Language = PYTHON, **settings: Any
+    ) -> None:
+        self.world = world
+        self.engine = EngineTwin(replace(CONFIG, **settings))
+        self.defaults = make_defaults(language)
+        self.language = language.name
+        self.queue = world.probe("queue")
+        self.scheduler = world.probe("scheduler")
+        self.broker = world.probe("broker")
+        self.pool = world.parent
+
+    def start(self) -> Box:
+        """Start the actor; its container does not say anything yet."""
+        self.world.start(
+            Container, NAME, self.defaults, self.engine, "queue", "scheduler", "broker"
+        )
+        return self
+
+    def idle(self) -> Box:
+        """Bring it to idle, with nothing told so far."""
+        if not self.engine.started:
+            self.start()
+        self.twin.ready()
+        self.forget()
+        return self
+
+    def busy(self, job: Job | None = None, attempt: int = 1) -> Box:
+        """Bring it to busy with a job; `Started` is published already."""
+        self.idle()
+        self.tell(make_run(job, attempt))
+        return self
+
+    def scrubbing(self) -> Box:
+        self.busy()
+        self.twin.done()
+        return self
+
+    @property
+    def twin(self) -> AttachedTwin:
+        return self.engine.started[0]
+
+    def tell(self, *messages: object) -> None:
+        self.world.tell(NAME, *messages)
+
+    def forget(self) -> None:
+        for probe in (self.queue, self.scheduler, self.broker, self.pool):
+            probe.take()
+        self.twin.take()
+
+    def is_alive(self) -> bool:
+        return self.world.is_alive(NAME)
+
+    def events(self) -> list[JobEvent]:
+        """Return the events published since the last time."""
+        published = self.broker.take()
+        return [event for message in published for event in message.events]
+
+    def outputs(self) -> list[tuple[str, str, bytes]]:
+        return [
+            (body.phase, body.stream, body.data)
+            for body in bodies(self.events())
+            if isinstance(body, Output)
+        ]
+
+    def ends(self) -> list[JobResult]:
+        return [message.result for message in self.queue.of(JobFinished)]
+
+    def assert_destroyed(self, reason: str) -> None:
+        """The actor has left, its container with it, and all who rely on it know."""
+        assert not self.is_alive()
+        assert self.engine.discarded == self.engine.started
+        gone = ContainerGone(NAME, self.language)
+        assert self.queue.of(ContainerGone) == [gone]
+        assert self.scheduler.of(ContainerGone) == [gone]
+        (notice,) = self.world.exits()
+        assert not notice.crashed
+        assert retirements(self.language, reason) == 1
+        assert sum(gauges(self.language).values()) == 0
+
+    def assert_crashed(self) -> None:
+        assert not self.is_alive()
+        assert self.engine.discarded == self.engine.started
+        assert self.queue.of(ContainerGone) == [ContainerGone(NAME, self.language)]
+        (notice,) = self.world.exits()
+        assert notice.crashed
+        assert sum(gauges(self.language).values()) == 0
+
+
+def gauges(language: str = "python") -> dict[str, float]:
+    return {
+        state: REGISTRY.get_sample_value(
+            "warmbox_containers", {"language": language, "state": state}
+        )
+        or 0
+        for state in ("starting", "idle", "busy", "scrubbing")
+    }
+
+
+def retirements(language: str, reason: str) -> float:
+    name = "warmbox_container_retirements_total"
+    labels = {"language": language, "reason": reason}
+    return REGISTRY.get_sample_value(name, labels) or 0
+
+
+@pytest.fixture(autouse=True)
+def _counted_from_zero() -> None:
+    instruments.container_retirements_total.clear()
+    instruments.containers.clear()
+
+
+@pytest.fixture
+def box(world: World) -> Box:
+    return Box(world)
+
+
+# ----------------------------------------------------------------------- starting
+
+
+def test_a_container_is_idle_once_its_runner_is_ready(box: Box) -> None:
+    box.start()
+    assert box.scheduler.take() == []
+    assert gauges()["starting"] == 1
+    box.twin.ready()
+    assert box.scheduler.take() == [ContainerIdle(NAME, "python")]
+    assert box.pool.take() == [ContainerReady(NAME)]
+    assert gauges() == {"starting": 0, "idle": 1, "busy": 0, "scrubbing": 0}
+
+
+def test_an_engine_that_fails_is_the_pools_business(box: Box) -> None:
+    box.engine.fault = "no such image"
+    box.start()
+    assert box.pool.of(ContainerFailed) == [ContainerFailed(NAME, "no such image")]
+    box.assert_destroyed("failed")
+
+
+def test_a_container_that_dies_while_starting_has_failed(box: Box) -> None:
+    box.start()
+    box.twin.die()
+    assert box.pool.of(ContainerFailed) == [ContainerFailed(NAME, "stream ended")]
+    box.assert_destroyed("failed")
+
+
+def test_a_container_that_is_never_ready_has_failed(world: World, box: Box) -> None:
+    box.start()
+    world.clock.advance(START_S)
+    assert box.pool.of(ContainerFailed) == [
+        ContainerFailed(NAME, "not ready after 60 s")
+    ]
+    box.assert_destroyed("failed")
+
+
+def test_a_ready_container_is_not_called_slow_later(world: World, box: Box) -> None:
+    box.idle()
+    world.clock.advance(START_S * 2)
+    assert box.is_alive()
+
+
+def test_a_container_that_is_dirty_from_the_start_has_failed(box: Box) -> None:
+    box.start()
+    box.twin.dirty("no cgroup")
+    assert box.pool.of(ContainerFailed) == [ContainerFailed(NAME, "no cgroup")]
+    box.assert_destroyed("failed")
+
+
+def test_a_container_made_after_its_actors_end_does_not_leak(
+    world: World, box: Box
+) -> None:
+    # Given an engine that takes its time, and an actor that ends meanwhile
+    box.engine.gate.clear()
+    box.start()
+    world.stop(NAME)
+    assert box.engine.started == []
+    # When the container is there at last
+    box.engine.gate.set()
+    settle()
+    # Then it is destroyed
+    assert len(box.engine.started) == 1
+    assert box.engine.discarded == box.engine.started
+
+
+def test_a_job_for_a_starting_container_is_given_back(box: Box) -> None:
+    box.start()
+    box.tell(make_run())
+    assert box.queue.take() == [JobReturned("j1", NAME)]
+    assert box.is_alive()
+    assert box.twin.take() == []
+
+
+# ---------------------------------------------------------------- a job that ends well
+
+
+def test_a_job_is_sent_to_the_runner(box: Box) -> None:
+    box.busy()
+    ((kind, payload),) = box.twin.take()
+    assert kind == wire.JOB
+    header, blobs = wire.unpack_job(payload)
+    assert json.loads(header)["files"] == [["main.py", 7]]
+    assert blobs == b"print()"
+    assert box.events() == [JobEvent("j1", 1, Started())]
+    assert gauges()["busy"] == 1
+
+
+def test_a_jobs_end_goes_to_its_queue_and_its_slot_is_free(box: Box) -> None:
+    box.busy(attempt=2)
+    box.twin.done()
+    result = evidence()
+    (finished,) = box.queue.take()
+    assert (finished.job_id, finished.attempt) == ("j1", 2)
+    assert finished.result.outcome is Outcome.SUCCESS
+    assert finished.result.usage.queue_ms == 500
+    assert finished.result.usage.wall_ms == result["wall_ms"]
+    assert box.scheduler.take() == [SlotFreed(NAME)]
+    assert gauges()["scrubbing"] == 1
+
+
+def test_a_clean_container_takes_the_next_job(box: Box) -> None:
+    box.scrubbing()
+    box.forget()
+    box.twin.ready()
+    assert box.scheduler.take() == [ContainerIdle(NAME, "python")]
+    assert box.pool.take() == []
+    box.tell(make_run(make_job("j2", client="bob")))
+    assert box.twin.take_kinds() == [wire.JOB]
+
+
+def test_the_scrub_is_measured(world: World, box: Box) -> None:
+    def total() -> float:
+        return REGISTRY.get_sample_value("warmbox_scrub_seconds_sum") or 0
+
+    before = total()
+    box.scrubbing()
+    world.clock.advance(2)
+    box.twin.ready()
+    assert total() - before == pytest.approx(2)
+
+
+def test_a_job_for_a_container_that_is_not_idle_is_given_back(box: Box) -> None:
+    box.busy()
+    box.tell(make_run(make_job("j2")))
+    assert box.queue.take() == [JobReturned("j2", NAME)]
+    box.twin.done()
+    box.queue.take()
+    box.tell(make_run(make_job("j3")))
+    assert box.queue.take() == [JobReturned("j3", NAME)]
+    assert box.is_alive()
+
+
+# ------------------------------------------------------------------------- output
+
+
+def test_output_is_shown_as_it_comes(box: Box) -> None:
+    box.busy()
+    box.events()
+    box.twin.say(wire.STDOUT, b"hello\n")
+    assert box.outputs() == [("run", "stdout", b"hello\n")]
+
+
+def test_output_close_on_the_first_is_shown_together(world: World, box: Box) -> None:
+    box.busy()
+    box.twin.say(wire.STDOUT, b"1")
+    box.events()
+    for data in (b"2", b"3"):
+        box.twin.say(wire.STDOUT, data)
+    assert box.outputs() == []
+    world.clock.advance(FLUSH_S)
+    assert box.outputs() == [("run", "stdout", b"23")]
+    world.clock.advance(FLUSH_S * 2)
+    box.twin.say(wire.STDERR, b"4")
+    assert box.outputs() == [("run", "stderr", b"4")]
+
+
+def test_much_output_does_not_wait(box: Box) -> None:
+    box.busy()
+    box.twin.say(wire.STDOUT, b"1")
+    box.events()
+    box.twin.say(wire.STDOUT, b"x" * FLUSH_BYTES)
+    assert box.outputs() == [("run", "stdout", b"x" * FLUSH_BYTES)]
+
+
+def test_frames_that_come_together_are_one_event(box: Box) -> None:
+    box.busy()
+    box.events()
+    frames = [wire.encode(wire.STDOUT, bytes([n])) for n in b"abc"]
+    box.twin.write(b"".join(frames))
+    assert box.outputs() == [("run", "stdout", b"abc")]
+
+
+def test_frames_may_come_byte_by_byte(box: Box) -> None:
+    box.busy()
+    box.events()
+    for byte in wire.encode(wire.STDOUT, b"abc"):
+        box.twin.write(bytes([byte]))
+    assert box.outputs() == [("run", "stdout", b"abc")]
+
+
+def test_no_event_ends_within_a_character(world: World, box: Box) -> None:
+    box.busy()
+    box.events()
+    box.twin.say(wire.STDOUT, b"a\xe2\x82")
+    assert box.outputs() == [("run", "stdout", b"a")]
+    box.twin.say(wire.STDOUT, b"\xac")
+    world.clock.advance(FLUSH_S)
+    assert box.outputs() == [("run", "stdout", "€".encode())]
+
+
+def test_what_is_held_back_is_shown_before_the_end(box: Box) -> None:
+    box.busy()
+    box.twin.say(wire.STDOUT, b"1")
+    box.events()
+    box.twin.say(wire.STDOUT, b"2\xe2")
+    box.twin.done()
+    assert box.outputs() == [("run", "stdout", b"2\xe2")]
+    assert len(box.ends()) == 1
+
+
+def test_a_late_flush_after_the_end_shows_nothing(world: World, box: Box) -> None:
+    box.busy()
+    box.twin.say(wire.STDOUT, b"1")
+    box.twin.say(wire.STDOUT, b"2")
+    box.twin.done()
+    box.events()
+    world.clock.advance(1)
+    assert box.events() == []
+
+
+def test_the_compilers_output_is_told_apart(world: World) -> None:
+    box = Box(world, C).busy()
+    box.events()
+    box.twin.say(wire.PHASE, {"phase": "compile"})
+    box.twin.say(wire.STDERR, b"warning\xc3")
+    box.twin.say(wire.PHASE, {"phase": "run"})
+    box.twin.say(wire.STDOUT, b"hi")
+    box.twin.done(compile=evidence(exit_code=0))
+    assert box.outputs() == [
+        ("compile", "stderr", b"warning"),
+        ("compile", "stderr", b"\xc3"),
+        ("run", "stdout", b"hi"),
+    ]
+
+
+def test_a_restarted_broker_gets_the_output_all_the_same(
+    world: World, box: Box
+) -> None:
+    # Given a broker that is just being restarted
+    box.busy()
+    box.events()
+    world.directory.strike("broker", box.broker.ref)
+    box.twin.say(wire.STDOUT, b"1")
+    world.clock.advance(FLUSH_S / 2)
+    box.twin.say(wire.STDOUT, b"2")
+    # When it is back
+    box.broker = world.probe("broker")
+    world.clock.advance(1)
+    # Then it has all, in order
+    assert b"".join(data for _, _, data in box.outputs()) == b"12"
+
+
+def test_the_end_is_not_told_before_all_output_is(world: World, box: Box) -> None:
+    # Given output that found no broker
+    box.busy()
+    world.directory.strike("broker", box.broker.ref)
+    box.twin.say(wire.STDOUT, b"1")
+    box.twin.done()
+    assert box.ends() == []
+    # When the broker is back and has the output
+    box.broker = world.probe("broker")
+    world.clock.advance(FLUSH_S)
+    # Then the queue may tell the end
+    assert box.outputs() == [("run", "stdout", b"1")]
+    assert [end.outcome for end in box.ends()] == [Outcome.SUCCESS]
+    box.twin.ready()
+    assert box.scheduler.of(ContainerIdle) == [ContainerIdle(NAME, "python")]
+
+
+# ----------------------------------------------------------------- stdin and cancel
+
+
+def test_stdin_and_cancel_go_to_the_runner(box: Box) -> None:
+    box.busy()
+    box.twin.take()
+    box.tell(SendStdin("j1", "python", b"a", end=False))
+    box.tell(SendStdin("j1", "python", b"b", end=True))
+    box.tell(SendStdin("j1", "python", b"", end=True), CANCEL)
+    assert box.twin.take() == [
+        (wire.STDIN, b"a"),
+        (wire.STDIN, b"b"),
+        (wire.STDIN_END, b""),
+        (wire.STDIN_END, b""),
+        (wire.CANCEL, b""),
+    ]
+
+
+def test_a_cancelled_job_ends_as_the_runner_says(box: Box) -> None:
+    box.busy()
+    box.tell(CANCEL)
+    assert box.ends() == []
+    box.twin.done(exit_code=None, signal=9, stopped="cancelled")
+    assert [end.outcome for end in box.ends()] == [Outcome.CANCELLED]
+
+
+@pytest.mark.parametrize("state", ["idle", "scrubbing"])
+def test_stdin_and_cancel_of_a_job_that_has_ended_are_dropped(
+    box: Box, state: str
+) -> None:
+    getattr(box, state)()
+    box.twin.take()
+    box.tell(SendStdin("j1", "python", b"a", end=True), CANCEL)
+    assert box.twin.take() == []
+
+
+def test_stdin_and_cancel_of_another_job_are_dropped(box: Box) -> None:
+    box.busy()
+    box.twin.take()
+    box.tell(SendStdin("j0", "python", b"a", end=True), CancelJob("j0", "python"))
+    assert box.twin.take() == []
+
+
+# ------------------------------------------------------------------------- memory
+
+
+def limited(memory_mb: int, job_id: str = "j1") -> Job:
+    return make_job(job_id, limits=replace(LIMITS, memory_mb=memory_mb))
+
+
+def test_a_job_with_a_memory_limit_of_its_own_waits_until_that_is_set(
+    box: Box,
+) -> None:
+    box.idle()
+    box.engine.gate.clear()
+    box.tell(make_run(limited(64)))
+    assert box.twin.take() == []
+    box.engine.gate.set()
+    assert box.twin.take_kinds() == [wire.JOB]
+    assert box.engine.memory_mb == [64]
+
+
+def test_the_limit_is_set_only_where_it_changes(box: Box) -> None:
+    for number, memory_mb in enumerate((256, 64, 64, 256)):
+        box.busy(limited(memory_mb, f"j{number}"))
+        box.twin.done()
+    assert box.engine.memory_mb == [64, 256]
+
+
+def test_what_is_said_meanwhile_follows_the_job(box: Box) -> None:
+    # Given a job that waits for its memory limit
+    box.idle()
+    box.engine.gate.clear()
+    box.tell(make_run(limited(64)))
+    # When stdin and a cancel come
+    box.tell(SendStdin("j1", "python", b"a", end=True), CANCEL)
+    box.engine.gate.set()
+    # Then the runner, which drops what belongs to no job, has the job first
+    assert box.twin.take_kinds() == [
+        wire.JOB,
+        wire.STDIN,
+        wire.STDIN_END,
+        wire.CANCEL,
+    ]
+
+
+def test_what_was_said_to_one_job_is_not_said_to_the_next(box: Box) -> None:
+    box.idle()
+    box.engine.gate.clear()
+    box.tell(make_run(limited(64)), CANCEL)
+    box.engine.gate.set()
+    assert box.twin.take_kinds() == [wire.JOB, wire.CANCEL]
+    box.twin.done(stopped="cancelled")
+    box.busy(make_job("j2"))
+    assert box.twin.take_kinds() == [wire.JOB]
+
+
+def test_an_engine_that_cannot_set_the_limit_ends_the_container(box: Box) -> None:
+    box.idle()
+    box.engine.fault = "daemon away"
+    box.tell(make_run(limited(64)))
+    assert box.pool.of(ContainerFailed) == [ContainerFailed(NAME, "daemon away")]
+    assert box.ends() == []
+    box.assert_destroyed("failed")
+
+
+def test_a_container_may_end_while_its_limit_is_being_set(box: Box) -> None:
+    box.idle()
+    box.engine.gate.clear()
+    box.tell(make_run(limited(64)))
+    box.twin.die()
+    box.engine.gate.set()
+    box.assert_destroyed("died")
+
+
+# --------------------------------------------------------------------- time limits
+
+
+def test_a_runner_that_does_not_stop_a_job_is_destroyed(world: World, box: Box) -> None:
+    box.busy()
+    box.twin.say(wire.STDOUT, b"1")
+    deadline_s = LIMITS.wall_time_s + CONFIG.scrub_s + CONFIG.grace_s
+    world.clock.advance(deadline_s - 0.1)
+    assert box.is_alive()
+    world.clock.advance(0.2)
+    (end,) = box.ends()
+    assert end.outcome is Outcome.TIMED_OUT
+    assert "destroyed" in end.message
+    assert box.scheduler.of(SlotFreed) == [SlotFreed(NAME)]
+    box.assert_destroyed("deadline")
+
+
+def test_compiling_has_its_own_time(world: World) -> None:
+    box = Box(world, C).busy()
+    world.clock.advance(10 + 5 + 5 + 3 - 0.1)
+    assert box.is_alive()
+    world.clock.advance(0.2)
+    box.assert_destroyed("deadline")
+
+
+def test_a_scrub_that_takes_too_long_ends_the_container(world: World, box: Box) -> None:
+    box.scrubbing()
+    world.clock.advance(CONFIG.scrub_s + CONFIG.grace_s)
+    assert [end.outcome for end in box.ends()] == [Outcome.SUCCESS]
+    box.assert_destroyed("scrub")
+
+
+def test_times_are_not_counted_on_after_the_end(world: World, box: Box) -> None:
+    box.scrubbing()
+    box.twin.ready()
+    world.clock.advance(1000)
+    assert box.is_alive()
+    assert world.clock.pending() == []
+
+
+# ---------------------------------------------------------------- dirty containers
+
+
+def test_an_idle_container_that_says_it_is_dirty_ends(box: Box) -> None:
+    box.idle()
+    box.twin.dirty()
+    assert box.ends() == []
+    box.assert_destroyed("dirty")
+
+
+def test_a_job_in_a_dirty_container_has_no_end_of_its_own(box: Box) -> None:
+    box.busy()
+    box.twin.dirty()
+    assert box.ends() == []
+    box.assert_destroyed("dirty")
+
+
+def test_a_job_that_was_killed_for_memory_has_its_outcome(box: Box) -> None:
+    box.busy()
+    box.twin.say(wire.STDOUT, b"1")
+    box.events()
+    box.twin.say(wire.STDOUT, b"2")
+    box.twin.dirty("lost", out_of_memory=True)
+    assert [end.outcome for end in box.ends()] == [Outcome.OUT_OF_MEMORY]
+    assert box.outputs() == [("run", "stdout", b"2")]
+    assert box.scheduler.of(SlotFreed) == [SlotFreed(NAME)]
+    box.assert_destroyed("oom")
+
+
+def test_a_failed_scrub_leaves_the_jobs_end_as_it_is(box: Box) -> None:
+    box.scrubbing()
+    box.twin.dirty(out_of_memory=True)
+    assert [end.outcome for end in box.ends()] == [Outcome.SUCCESS]
+    box.assert_destroyed("dirty")
+
+
+def test_a_container_that_is_dirty_after_an_oom_is_counted_so(box: Box) -> None:
+    box.scrubbing()
+    box.twin.dirty("oom")
+    box.assert_destroyed("oom")
+
+
+@pytest.mark.parametrize("state", ["idle", "busy", "scrubbing"])
+def test_a_container_that_dies_is_gone(box: Box, state: str) -> None:
+    getattr(box, state)()
+    ends = len(box.ends())
+    box.twin.die()
+    assert len(box.ends()) == ends
+    box.assert_destroyed("died")
+
+
+# ----------------------------------------------------------------- protocol faults
+
+
+@pytest.mark.parametrize("state", ["start", "idle", "busy", "scrubbing"])
+@pytest.mark.parametrize(
+    "data",
+    [b"\0rubbish", wire.encode(wire.JOB), b"\x12\xff\xff\xff\xff"],
+    ids=["rubbish", "the host's own kind", "oversized"],
+)
+def test_what_is_no_frame_ends_the_container(box: Box, state: str, data: bytes) -> None:
+    getattr(box, state)()
+    ends = len(box.ends())
+    box.twin.write(data)
+    assert len(box.ends()) == ends
+    box.assert_destroyed("failed" if state == "start" else "protocol")
+
+
+OUT_OF_PLACE = [
+    ("start", wire.STDOUT),
+    ("start", wire.PHASE),
+    ("start", wire.DONE),
+    ("idle", wire.READY),
+    ("idle", wire.STDOUT),
+    ("idle", wire.STDERR),
+    ("idle", wire.PHASE),
+    ("idle", wire.DONE),
+    ("busy", wire.READY),
+    ("scrubbing", wire.STDOUT),
+    ("scrubbing", wire.PHASE),
+    ("scrubbing", wire.DONE),
+]
+
+
+@pytest.mark.parametrize(("state", "kind"), OUT_OF_PLACE)
+def test_a_frame_out_of_its_place_ends_the_container(
+    box: Box, state: str, kind: int
+) -> None:
+    getattr(box, state)()
+    ends = len(box.ends())
+    box.twin.say(kind, evidence())
+    assert len(box.ends()) == ends
+    box.assert_destroyed("protocol")
+
+
+@pytest.mark.parametrize("kind", [wire.PHASE, wire.DONE, wire.DIRTY])
+@pytest.mark.parametrize("payload", [b"", b"{", b"{}", b"[]", b"\xff"])
+def test_a_frame_that_says_nonsense_crashes_the_container(
+    box: Box, kind: int, payload: bytes
+) -> None:
+    box.busy()
+    box.twin.say(kind, payload)
+    assert box.ends() == []
+    box.assert_crashed()
+
+
+def test_what_follows_a_fault_in_the_same_breath_is_not_believed(box: Box) -> None:
+    box.idle()
+    done = json.dumps(evidence()).encode()
+    box.twin.write(wire.encode(wire.DONE, done) + wire.encode(wire.READY, b"{}"))
+    assert box.scheduler.of(ContainerIdle) == []
+    box.assert_destroyed("protocol")
+
+
+# ----------------------------------------------------------------- when it has to go
+
+
+def test_after_so_many_jobs_it_is_replaced(world: World) -> None:
+    box = Box(world, jobs_max=2)
+    box.scrubbing()
+    box.scrubbing()
+    assert box.is_alive()
+    box.twin.ready()
+    assert box.scheduler.of(ContainerIdle) == []
+    box.assert_destroyed("jobs")
+
+
+def test_an_old_one_is_replaced_after_its_job(world: World) -> None:
+    box = Box(world, age_s_max=100)
+    box.idle()
+    world.clock.advance(200)
+    assert box.is_alive()
+    box.tell(make_run())
+    box.twin.done()
+    box.twin.ready()
+    box.assert_destroyed("age")
+
+
+def test_without_reuse_it_is_replaced_after_one_job(world: World) -> None:
+    box = Box(world, reuse="never").scrubbing()
+    box.twin.ready()
+    box.assert_destroyed("reuse")
+
+
+def test_without_reuse_it_is_still_good_for_its_first(world: World) -> None:
+    box = Box(world, reuse="never").idle()
+    assert box.is_alive()
+
+
+def test_reuse_by_the_tenant_only(world: World) -> None:
+    box = Box(world, reuse="tenant").scrubbing()
+    box.twin.ready()
+    box.forget()
+    # The same client's next job is taken
+    box.tell(make_run(make_job("j2")))
+    assert box.twin.take_kinds() == [wire.JOB]
+    box.twin.done()
+    box.twin.ready()
+    box.forget()
+    # Another's is given back, and the container ends
+    box.tell(make_run(make_job("j3", client="bob")))
+    assert box.twin.take() == []
+    assert box.queue.of(JobReturned) == [JobReturned("j3", NAME)]
+    box.assert_destroyed("tenant")
+
+
+def test_an_idle_one_that_is_not_needed_ends(box: Box) -> None:
+    box.idle()
+    box.tell(Retire("surplus"))
+    box.assert_destroyed("surplus")
+
+
+@pytest.mark.parametrize("state", ["start", "busy", "scrubbing"])
+def test_one_that_has_something_to_do_does_not_retire(box: Box, state: str) -> None:
+    getattr(box, state)()
+    box.tell(Retire("surplus"))
+    assert box.is_alive()
+
+
+# ------------------------------------------------------------------- answers, exits
+
+
+@pytest.mark.parametrize(
+    ("state", "answer"),
+    [
+        ("start", []),
+        ("idle", [ContainerIdle(NAME, "python")]),
+        ("busy", [ContainerBusy(NAME, "python")]),
+        ("scrubbing", []),
+    ],
+)
+def test_a_new_scheduler_is_told_how_it_stands(
+    box: Box, state: str, answer: list[object]
+) -> None:
+    getattr(box, state)()
+    box.scheduler.take()
+    box.tell(ReportState())
+    assert box.scheduler.take() == answer
+
+
+@pytest.mark.parametrize("state", ["start", "idle", "busy", "scrubbing"])
+@pytest.mark.parametrize("crashing", [False, True])
+def test_whatever_way_it_ends_the_container_ends_with_it(
+    world: World, box: Box, state: str, crashing: bool
+) -> None:
+    getattr(box, state)()
+    if crashing:
+        world.crash(NAME)
+        box.assert_crashed()
+    else:
+        world.stop(NAME)
+        assert box.engine.discarded == box.engine.started
+        gone = ContainerGone(NAME, "python")
+        assert box.queue.of(ContainerGone) == [gone]
+        assert box.scheduler.of(ContainerGone) == [gone]
+        assert sum(gauges().values()) == 0
+
+
+def test_a_container_that_ends_while_the_engine_answers_does_not_mind(
+    world: World, box: Box
+) -> None:
+    box.idle()
+    box.engine.gate.clear()
+    box.tell(make_run(limited(64)))
+    world.stop(NAME)
+    box.engine.gate.set()
+    settle()
+    assert not world.directory.tell(NAME, MemorySet(64))
+    assert box.engine.discarded == box.engine.started
+
+
+def test_an_end_is_told_even_if_its_output_finds_no_broker(
+    world: World, box: Box
+) -> None:
+    box.busy()
+    world.directory.strike("broker", box.broker.ref)
+    box.twin.say(wire.STDOUT, b"1")
+    box.twin.dirty(out_of_memory=True)
+    assert [end.outcome for end in box.ends()] == [Outcome.OUT_OF_MEMORY]
+    box.assert_destroyed("oom")

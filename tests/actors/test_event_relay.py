@@ -1,0 +1,391 @@
+"""The event relay: logs, watchers, expiry, and being rebuilt from the stream."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from actors.event_relay import EVENT_BYTES, SWEEP_S, EventRelay
+from actors.messages import (
+    Accepted,
+    BrokerStarted,
+    EventsReceived,
+    Finished,
+    JobEvent,
+    JobResult,
+    JobView,
+    LookUpJob,
+    NumberedEvent,
+    Outcome,
+    Output,
+    Queued,
+    Restarted,
+    Started,
+    SubscribeEvents,
+    UnwatchJob,
+    WatchJob,
+)
+
+if TYPE_CHECKING:
+    from actor_world import World
+
+    from actors.messages import EventBody
+
+ACCEPTED = Accepted("python", 12.5)
+RESULT = JobResult(Outcome.SUCCESS)
+END = Finished(RESULT)
+HELLO = Output("run", "stdout", b"hello")
+TTL_S = 100.0
+
+
+class Watcher:
+    """Takes what is delivered, until it shall not keep up any more."""
+
+    def __init__(self, job_id: str = "j1", after_id: int = 0) -> None:
+        self.batches: list[tuple[NumberedEvent, ...]] = []
+        self.keeps_up = True
+        self.message = WatchJob(job_id, after_id, self.deliver)
+
+    def deliver(self, batch: tuple[NumberedEvent, ...]) -> bool:
+        self.batches.append(batch)
+        return self.keeps_up
+
+    def seen(self) -> list[tuple[int, object]]:
+        return [(one.id, one.event.body) for batch in self.batches for one in batch]
+
+
+class Relay:
+    """A relay, and the stream that it reads."""
+
+    def __init__(self, world: World, bytes_max: int = 1_000_000) -> None:
+        self.world = world
+        self.bytes_max = bytes_max
+        self.broker = world.probe("broker")
+        self.stream: list[JobEvent] = []
+        self.start()
+
+    def start(self) -> None:
+        self.world.start(EventRelay, "relay", "broker", TTL_S, self.bytes_max)
+        self.replay(0)
+
+    def replay(self, offset: int) -> None:
+        """Answer a subscription."""
+        end = len(self.stream)
+        received = EventsReceived(tuple(self.stream[offset:]), offset, end)
+        self.world.tell("relay", received)
+
+    def emit(self, *bodies: EventBody, job_id: str = "j1", attempt: int = 1) -> None:
+        """Append to the stream, as one batch."""
+        events = tuple(JobEvent(job_id, attempt, body) for body in bodies)
+        offset = len(self.stream)
+        self.stream += events
+        received = EventsReceived(events, offset, len(self.stream))
+        self.world.tell("relay", received)
+
+    def run_through(self, job_id: str, *outputs: EventBody) -> None:
+        self.emit(ACCEPTED, Queued(1), Started(), *outputs, END, job_id=job_id)
+
+    def watch(self, watcher: Watcher) -> Any:
+        return self.world.ask("relay", watcher.message)
+
+    def look_up(self, job_id: str = "j1") -> Any:
+        return self.world.ask("relay", LookUpJob(job_id))
+
+    def shown(self, job_id: str = "j1") -> list[tuple[int, object]]:
+        view = self.look_up(job_id)
+        assert isinstance(view, JobView)
+        return [(one.id, one.event.body) for one in view.events]
+
+
+@pytest.fixture
+def relay(world: World) -> Relay:
+    return Relay(world)
+
+
+# --------------------------------------------------------------------------- logs
+
+
+def test_a_new_relay_reads_the_whole_stream(relay: Relay) -> None:
+    assert relay.broker.take() == [SubscribeEvents("relay", 0)]
+
+
+def test_events_are_numbered_from_1_and_the_acceptance_is_none(relay: Relay) -> None:
+    relay.run_through("j1", HELLO)
+    assert relay.shown() == [(1, Queued(1)), (2, Started()), (3, HELLO), (4, END)]
+
+
+def test_each_job_has_its_own_numbers(relay: Relay) -> None:
+    relay.emit(ACCEPTED, Queued(1), job_id="j1")
+    relay.emit(ACCEPTED, Queued(2), job_id="j2")
+    assert relay.shown("j1") == [(1, Queued(1))]
+    assert relay.shown("j2") == [(1, Queued(2))]
+
+
+@pytest.mark.parametrize(
+    ("bodies", "state"),
+    [
+        ([], "queued"),
+        ([Queued(1)], "queued"),
+        ([Queued(1), Started()], "running"),
+        ([Queued(1), Started(), HELLO], "running"),
+        ([Queued(1), Started(), Restarted()], "queued"),
+        ([Queued(1), Started(), END], "done"),
+        ([END], "done"),
+    ],
+)
+def test_the_events_tell_the_state(
+    relay: Relay, bodies: list[EventBody], state: str
+) -> None:
+    relay.emit(ACCEPTED, *bodies)
+    view = relay.look_up()
+    assert (view.id, view.language, view.created_at) == ("j1", "python", 12.5)
+    assert view.state == state
+    assert view.result == (RESULT if state == "done" else None)
+
+
+def test_an_unknown_job_is_nothing(relay: Relay) -> None:
+    relay.emit(Queued(1), Started(), job_id="never accepted")
+    assert relay.look_up("never accepted") is None
+    assert relay.watch(Watcher("never accepted")) is False
+
+
+# ----------------------------------------------------------------------- attempts
+
+
+def test_a_new_attempt_is_shown_and_the_old_one_is_silent(relay: Relay) -> None:
+    relay.emit(ACCEPTED, Queued(1), Started(), HELLO)
+    relay.emit(Restarted(), attempt=2)
+    relay.emit(HELLO, END, attempt=1)
+    relay.emit(Started(), END, attempt=2)
+    assert [body for _, body in relay.shown()] == [
+        Queued(1),
+        Started(),
+        HELLO,
+        Restarted(),
+        Started(),
+        END,
+    ]
+    assert relay.look_up().attempt == 2
+
+
+def test_a_job_ends_once(relay: Relay) -> None:
+    relay.run_through("j1")
+    failed = Finished(JobResult(Outcome.INTERNAL_ERROR))
+    relay.emit(failed, HELLO, Restarted())
+    relay.emit(failed, attempt=9)
+    assert [body for _, body in relay.shown()][-1] is END
+    assert relay.look_up().result == RESULT
+    assert relay.look_up().attempt == 1
+
+
+def test_a_redelivered_job_is_not_queued_twice(relay: Relay) -> None:
+    relay.emit(ACCEPTED, Queued(3))
+    relay.emit(Queued(1))
+    assert relay.shown() == [(1, Queued(3))]
+
+
+# ----------------------------------------------------------------------- watching
+
+
+def test_a_watcher_gets_the_replay_and_then_what_comes(relay: Relay) -> None:
+    relay.emit(ACCEPTED, Queued(1), Started())
+    watcher = Watcher()
+    assert relay.watch(watcher) is True
+    relay.emit(HELLO)
+    relay.emit(END)
+    assert watcher.seen() == [(1, Queued(1)), (2, Started()), (3, HELLO), (4, END)]
+    assert [len(batch) for batch in watcher.batches] == [2, 1, 1]
+
+
+def test_a_watcher_that_comes_back_misses_nothing_and_sees_nothing_twice(
+    relay: Relay,
+) -> None:
+    relay.emit(ACCEPTED, Queued(1), Started(), HELLO)
+    watcher = Watcher(after_id=2)
+    relay.watch(watcher)
+    relay.emit(END)
+    assert watcher.seen() == [(3, HELLO), (4, END)]
+
+
+def test_a_watcher_that_comes_after_the_end_gets_all_of_it(relay: Relay) -> None:
+    relay.run_through("j1", HELLO)
+    watcher = Watcher()
+    assert relay.watch(watcher) is True
+    assert [number for number, _ in watcher.seen()] == [1, 2, 3, 4]
+
+
+def test_a_watcher_that_has_it_all_is_told_nothing(relay: Relay) -> None:
+    relay.emit(ACCEPTED, Queued(1))
+    watcher = Watcher(after_id=1)
+    relay.watch(watcher)
+    assert watcher.batches == []
+    relay.emit(Started())
+    assert watcher.seen() == [(2, Started())]
+
+
+def test_a_batch_comes_as_one_and_only_to_its_watchers(relay: Relay) -> None:
+    relay.emit(ACCEPTED, job_id="j1")
+    relay.emit(ACCEPTED, job_id="j2")
+    mine, theirs = Watcher("j1"), Watcher("j2")
+    relay.watch(mine)
+    relay.watch(theirs)
+    relay.emit(Queued(1), Started(), HELLO)
+    assert [len(batch) for batch in mine.batches] == [3]
+    assert theirs.batches == []
+
+
+def test_all_watchers_of_a_job_see_the_same(relay: Relay) -> None:
+    relay.emit(ACCEPTED)
+    watchers = [Watcher() for _ in range(3)]
+    for watcher in watchers:
+        relay.watch(watcher)
+    relay.emit(Queued(1))
+    assert [watcher.seen() for watcher in watchers] == [[(1, Queued(1))]] * 3
+
+
+def test_a_watcher_that_cannot_keep_up_is_dropped(relay: Relay) -> None:
+    relay.emit(ACCEPTED)
+    slow, quick = Watcher(), Watcher()
+    relay.watch(slow)
+    relay.watch(quick)
+    slow.keeps_up = False
+    relay.emit(Queued(1))
+    relay.emit(Started())
+    assert [number for number, _ in slow.seen()] == [1]
+    assert [number for number, _ in quick.seen()] == [1, 2]
+
+
+def test_a_watcher_that_cannot_take_the_replay_is_not_kept(relay: Relay) -> None:
+    relay.emit(ACCEPTED, Queued(1))
+    slow = Watcher()
+    slow.keeps_up = False
+    assert relay.watch(slow) is True
+    relay.emit(Started())
+    assert [number for number, _ in slow.seen()] == [1]
+
+
+def test_a_watcher_that_has_left_is_forgotten(relay: Relay) -> None:
+    relay.emit(ACCEPTED)
+    watcher = Watcher()
+    relay.watch(watcher)
+    unwatch = UnwatchJob("j1", watcher.deliver)
+    relay.world.tell("relay", unwatch, unwatch, UnwatchJob("j9", watcher.deliver))
+    relay.emit(Queued(1))
+    assert watcher.batches == []
+
+
+# ------------------------------------------------------------------------- expiry
+
+
+def test_an_ended_job_expires_and_is_known_to_have(world: World, relay: Relay) -> None:
+    relay.run_through("j1")
+    world.clock.advance(TTL_S - 0.1)
+    assert relay.look_up().state == "done"
+    world.clock.advance(SWEEP_S)
+    assert relay.look_up() == "expired"
+    assert relay.watch(Watcher()) is False
+
+
+def test_a_job_that_has_not_ended_does_not_expire(world: World, relay: Relay) -> None:
+    relay.emit(ACCEPTED, Queued(1))
+    world.clock.advance(TTL_S * 10)
+    assert relay.look_up().state == "queued"
+
+
+def test_an_expired_job_does_not_come_back(world: World, relay: Relay) -> None:
+    relay.run_through("j1")
+    world.clock.advance(TTL_S + SWEEP_S)
+    relay.emit(ACCEPTED, HELLO, END)
+    assert relay.look_up() == "expired"
+
+
+def test_when_there_is_too_much_the_oldest_ended_goes_early(world: World) -> None:
+    relay = Relay(world, bytes_max=8 * EVENT_BYTES + 1000)
+    relay.emit(ACCEPTED, Queued(1), Started(), job_id="running")
+    for job_id in ("j1", "j2"):
+        relay.run_through(job_id)
+    assert relay.look_up("j1").state == "done"
+    big = Output("run", "stdout", b"x" * 1001)
+    relay.emit(big, job_id="running")
+    assert relay.look_up("j1") == "expired"
+    assert relay.look_up("j2").state == "done"
+    assert relay.look_up("running").state == "running"
+
+
+# ----------------------------------------------------------------------- restarts
+
+
+def test_a_relay_that_ends_sends_its_watchers_away(world: World, relay: Relay) -> None:
+    relay.emit(ACCEPTED, Queued(1))
+    watchers = [Watcher(), Watcher()]
+    for watcher in watchers:
+        relay.watch(watcher)
+    world.crash("relay")
+    assert [watcher.batches[-1] for watcher in watchers] == [(), ()]
+
+
+def test_a_successor_is_rebuilt_from_the_stream(world: World, relay: Relay) -> None:
+    relay.run_through("j1", HELLO)
+    relay.emit(ACCEPTED, Queued(1), Started(), job_id="j2")
+    before = [relay.look_up("j1"), relay.look_up("j2")]
+    world.crash("relay")
+    relay.start()
+    assert [relay.look_up("j1"), relay.look_up("j2")] == before
+    relay.emit(END, job_id="j2")
+    assert relay.shown("j2")[-1] == (3, END)
+
+
+def test_a_restarted_broker_is_read_on_from_where_the_last_ended(relay: Relay) -> None:
+    relay.emit(ACCEPTED, Queued(1))
+    relay.broker.take()
+    relay.world.tell("relay", BrokerStarted())
+    assert relay.broker.take() == [SubscribeEvents("relay", 2)]
+
+
+def test_what_is_replayed_twice_is_logged_once(relay: Relay) -> None:
+    relay.emit(ACCEPTED, Queued(1), Started())
+    relay.replay(0)
+    relay.replay(2)
+    relay.replay(3)
+    assert relay.shown() == [(1, Queued(1)), (2, Started())]
+
+
+def test_a_replay_that_reaches_further_is_taken_from_where_it_is_new(
+    relay: Relay,
+) -> None:
+    relay.emit(ACCEPTED, Queued(1))
+    relay.stream.append(JobEvent("j1", 1, Started()))
+    relay.replay(0)
+    assert relay.shown() == [(1, Queued(1)), (2, Started())]
+
+
+def test_live_events_that_overtake_the_replay_are_left_to_it(
+    world: World, relay: Relay
+) -> None:
+    # Given a relay that was restarted, and has not got its replay yet
+    relay.emit(ACCEPTED, Queued(1))
+    world.crash("relay")
+    world.start(EventRelay, "relay", "broker", TTL_S, relay.bytes_max)
+    # When what its predecessor had subscribed to goes on
+    relay.emit(Started())
+    assert relay.look_up() is None
+    # Then the replay has it all, in order and once
+    relay.replay(0)
+    relay.emit(END)
+    assert relay.shown() == [(1, Queued(1)), (2, Started()), (3, END)]
+
+
+def test_a_stream_that_no_longer_goes_back_to_its_start_is_read(
+    world: World, relay: Relay
+) -> None:
+    # Given a stream of which only the end is left
+    world.crash("relay")
+    world.start(EventRelay, "relay", "broker", TTL_S, relay.bytes_max)
+    events = (JobEvent("j1", 1, ACCEPTED), JobEvent("j1", 1, Queued(1)))
+    relay.world.tell("relay", EventsReceived(events, 0, 500))
+    assert relay.shown() == [(1, Queued(1))]
+    # And it goes on from there
+    live = (JobEvent("j1", 1, Started()),)
+    relay.world.tell("relay", EventsReceived(live, 500, 501))
+    assert relay.shown() == [(1, Queued(1)), (2, Started())]

@@ -1,0 +1,473 @@
+"""The language queue: every lease from its delivery to its ack."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from samples import make_job, make_lease
+
+from actors.language_queue import STDIN_BYTES_MAX, LanguageQueue
+from actors.messages import (
+    AckJob,
+    BrokerStarted,
+    CancelJob,
+    ContainerGone,
+    DispatchDeclined,
+    DispatchJob,
+    EventsConfirmed,
+    FindPosition,
+    Finished,
+    JobDelivered,
+    JobEvent,
+    JobFinished,
+    JobResult,
+    JobReturned,
+    JobsWaiting,
+    Lease,
+    Outcome,
+    PublishEvents,
+    Queued,
+    ReportState,
+    Restarted,
+    RunJob,
+    SendStdin,
+    SubscribeJobs,
+    Usage,
+)
+from metrics.instruments import REGISTRY
+
+if TYPE_CHECKING:
+    from actor_world import World
+
+SUCCESS = JobResult(Outcome.SUCCESS, usage=Usage(queue_ms=1, wall_ms=2))
+CANCEL = CancelJob("j1", "python")
+
+
+class Queue:
+    """A language queue between a broker, a scheduler and two containers."""
+
+    def __init__(self, world: World, attempts_max: int = 3) -> None:
+        self.world = world
+        self.broker = world.probe("broker")
+        self.scheduler = world.probe("scheduler")
+        self.one = world.probe("one")
+        self.two = world.probe("two")
+        world.start(
+            LanguageQueue, "queue", "python", "broker", "scheduler", attempts_max
+        )
+
+    def tell(self, *messages: object) -> None:
+        self.world.tell("queue", *messages)
+
+    def deliver(self, job_id: str = "j1", client: str = "ann", **lease: Any) -> Lease:
+        one = make_lease(make_job(job_id, client=client), **lease)
+        self.tell(JobDelivered(one))
+        return one
+
+    def run(self, job_id: str = "j1") -> None:
+        """Have the job delivered and handed to the first container."""
+        self.deliver(job_id)
+        self.tell(DispatchJob("one"))
+
+    def forget(self) -> None:
+        """Let the probes forget what they were told so far."""
+        for probe in (self.broker, self.scheduler, self.one, self.two):
+            probe.take()
+
+    def events(self) -> list[JobEvent]:
+        """Return the events that the broker was given to publish."""
+        published = self.broker.of(PublishEvents)
+        return [event for message in published for event in message.events]
+
+    def confirm(self) -> None:
+        """Play the broker: confirm what is to be confirmed."""
+        for message in self.broker.of(PublishEvents):
+            if message.confirm_to is not None:
+                self.world.tell(message.confirm_to, EventsConfirmed(message.events))
+
+    def ends(self) -> list[Outcome]:
+        """Return the outcomes that were made known."""
+        return [
+            event.body.result.outcome
+            for event in self.events()
+            if isinstance(event.body, Finished)
+        ]
+
+    def waiting(self) -> int:
+        """Return what the scheduler was told last."""
+        return self.scheduler.of(JobsWaiting)[-1].count
+
+
+@pytest.fixture
+def queue(world: World) -> Queue:
+    return Queue(world)
+
+
+def gauge() -> float | None:
+    return REGISTRY.get_sample_value("warmbox_queue_depth", {"language": "python"})
+
+
+# ----------------------------------------------------------------------- delivery
+
+
+def test_a_new_queue_asks_the_broker_for_its_jobs(queue: Queue) -> None:
+    assert queue.broker.take() == [SubscribeJobs("python", "queue")]
+    assert queue.scheduler.take() == [JobsWaiting("python", 0)]
+
+
+def test_a_delivered_job_waits_and_its_position_is_told(queue: Queue) -> None:
+    queue.forget()
+    for job_id in ("j1", "j2"):
+        queue.deliver(job_id)
+    assert queue.events() == [
+        JobEvent("j1", 1, Queued(1)),
+        JobEvent("j2", 1, Queued(2)),
+    ]
+    assert queue.scheduler.take() == [
+        JobsWaiting("python", 1),
+        JobsWaiting("python", 2),
+    ]
+    assert gauge() == 2
+
+
+def test_a_job_begun_before_is_told_to_be_restarted(queue: Queue) -> None:
+    queue.deliver(attempt=2)
+    assert queue.events() == [JobEvent("j1", 2, Restarted())]
+    queue.tell(DispatchJob("one"))
+    (run,) = queue.one.of(RunJob)
+    assert run.attempt == 2
+
+
+def test_a_job_begun_too_often_ends_and_does_not_wait(queue: Queue) -> None:
+    lease = queue.deliver(attempt=4)
+    assert queue.ends() == [Outcome.INTERNAL_ERROR]
+    assert queue.waiting() == 0
+    (event,) = queue.events()
+    assert isinstance(event.body, Finished)
+    assert "begun 3 times" in event.body.result.message
+    queue.confirm()
+    assert queue.broker.of(AckJob) == [AckJob(lease)]
+
+
+def test_a_position_is_the_turn_of_a_waiting_job(world: World, queue: Queue) -> None:
+    queue.deliver("j1")
+    queue.deliver("j2")
+    queue.deliver("k1", client="bob")
+    found = [
+        world.ask("queue", FindPosition(job_id))
+        for job_id in ("j1", "j2", "k1", "unknown")
+    ]
+    assert found == [1, 3, 2, None]
+    queue.tell(DispatchJob("one"))
+    assert world.ask("queue", FindPosition("j1")) is None
+    assert world.ask("queue", FindPosition("j2")) == 2
+
+
+# ----------------------------------------------------------------------- dispatch
+
+
+def test_a_dispatched_job_goes_to_the_container(world: World, queue: Queue) -> None:
+    lease = queue.deliver()
+    queue.forget()
+    world.clock.advance(1.5)
+    queue.tell(DispatchJob("one"))
+    assert queue.one.take() == [RunJob(lease, 1, 1.5)]
+    assert queue.scheduler.take() == [JobsWaiting("python", 0)]
+    assert gauge() == 0
+
+
+def test_clients_take_turns(queue: Queue) -> None:
+    for number in range(3):
+        queue.deliver(f"a{number}", client="ann")
+    queue.deliver("b", client="bob")
+    queue.tell(*[DispatchJob("one")] * 4)
+    runs = queue.one.of(RunJob)
+    assert [run.lease.job.id for run in runs] == ["a0", "b", "a1", "a2"]
+
+
+def test_with_nothing_to_run_the_container_is_given_back(queue: Queue) -> None:
+    queue.forget()
+    queue.tell(DispatchJob("one"))
+    assert queue.scheduler.take() == [
+        DispatchDeclined("one"),
+        JobsWaiting("python", 0),
+    ]
+
+
+def test_a_job_for_a_dead_container_is_next_again(world: World, queue: Queue) -> None:
+    queue.deliver("j1")
+    queue.deliver("j2")
+    queue.forget()
+    queue.tell(DispatchJob("nobody"))
+    assert world.ask("queue", FindPosition("j1")) == 1
+    assert queue.events() == []
+    queue.tell(DispatchJob("one"))
+    (run,) = queue.one.of(RunJob)
+    assert (run.lease.job.id, run.attempt) == ("j1", 1)
+
+
+def test_a_job_that_a_container_gives_back_is_next_again(queue: Queue) -> None:
+    queue.run("j1")
+    queue.deliver("j2")
+    queue.tell(JobReturned("j1", "one"))
+    assert queue.waiting() == 2
+    queue.tell(DispatchJob("two"))
+    (run,) = queue.two.of(RunJob)
+    assert (run.lease.job.id, run.attempt) == ("j1", 1)
+
+
+def test_a_job_is_given_back_only_by_who_has_it(queue: Queue) -> None:
+    queue.run()
+    queue.tell(JobReturned("j1", "two"), JobReturned("unknown", "one"))
+    assert queue.waiting() == 0
+
+
+def test_a_new_scheduler_is_told_how_many_wait(queue: Queue) -> None:
+    queue.deliver()
+    queue.forget()
+    queue.tell(ReportState())
+    assert queue.scheduler.take() == [JobsWaiting("python", 1)]
+
+
+# -------------------------------------------------------------- containers that die
+
+
+def test_a_job_whose_container_died_is_restarted_first(queue: Queue) -> None:
+    queue.run("j1")
+    queue.deliver("j2")
+    queue.forget()
+    queue.tell(ContainerGone("one", "python"))
+    assert queue.events() == [JobEvent("j1", 2, Restarted())]
+    assert queue.waiting() == 2
+    queue.tell(DispatchJob("two"))
+    (run,) = queue.two.of(RunJob)
+    assert (run.lease.job.id, run.attempt) == ("j1", 2)
+
+
+def test_another_containers_death_changes_nothing(queue: Queue) -> None:
+    queue.run("j1")
+    queue.forget()
+    queue.tell(ContainerGone("two", "python"))
+    assert queue.events() == []
+    assert queue.scheduler.take() == []
+
+
+def test_after_so_many_deaths_the_job_ends(world: World) -> None:
+    queue = Queue(world, attempts_max=2)
+    queue.deliver()
+    for _ in range(2):
+        queue.tell(DispatchJob("one"), ContainerGone("one", "python"))
+    assert queue.ends() == [Outcome.INTERNAL_ERROR]
+    event = queue.events()[-1]
+    assert event.attempt == 2
+    assert isinstance(event.body, Finished)
+    assert "died, 2 times" in event.body.result.message
+    assert queue.waiting() == 0
+
+
+def test_the_end_of_a_given_up_attempt_means_nothing(queue: Queue) -> None:
+    queue.run()
+    queue.tell(ContainerGone("one", "python"))
+    queue.tell(JobFinished("j1", 1, SUCCESS), JobFinished("unknown", 1, SUCCESS))
+    assert queue.ends() == []
+    assert queue.waiting() == 1
+
+
+# ---------------------------------------------------------------------------- ends
+
+
+def test_a_job_is_acked_only_after_its_end_is_confirmed(queue: Queue) -> None:
+    lease = queue.deliver()
+    queue.tell(DispatchJob("one"))
+    queue.forget()
+    queue.tell(JobFinished("j1", 1, SUCCESS))
+    events = (JobEvent("j1", 1, Finished(SUCCESS)),)
+    assert queue.broker.take() == [PublishEvents(events, confirm_to="queue")]
+    queue.tell(EventsConfirmed(events))
+    assert queue.broker.take() == [AckJob(lease)]
+    queue.tell(EventsConfirmed(events))
+    assert queue.broker.take() == []
+
+
+def test_an_end_is_told_once(queue: Queue) -> None:
+    queue.run()
+    queue.tell(JobFinished("j1", 1, SUCCESS), JobFinished("j1", 1, SUCCESS))
+    queue.tell(ContainerGone("one", "python"))
+    assert queue.ends() == [Outcome.SUCCESS]
+
+
+def test_a_confirm_of_another_event_ends_nothing(queue: Queue) -> None:
+    queue.run()
+    queue.forget()
+    queue.tell(EventsConfirmed((JobEvent("j1", 1, Queued(1)),)))
+    queue.tell(EventsConfirmed((JobEvent("unknown", 1, Queued(1)),)))
+    queue.tell(JobFinished("j1", 1, SUCCESS))
+    assert queue.ends() == [Outcome.SUCCESS]
+
+
+def test_ends_and_their_phases_are_counted(world: World, queue: Queue) -> None:
+    def value(name: str, **labels: str) -> float:
+        found = REGISTRY.get_sample_value(name, {"language": "python", **labels})
+        return found or 0
+
+    def counts() -> list[float]:
+        ended = value("warmbox_jobs_total", outcome="success")
+        seconds = "warmbox_job_seconds_sum"
+        phases = ("queue", "run", "total", "compile")
+        return [ended, *(value(seconds, phase=phase) for phase in phases)]
+
+    before = counts()
+    queue.run()
+    world.clock.advance(3)
+    queue.tell(JobFinished("j1", 1, SUCCESS))
+    assert [
+        round(now - then, 6) for now, then in zip(counts(), before, strict=True)
+    ] == [1, 0.001, 0.002, 3, 0]
+
+
+# -------------------------------------------------------------------------- cancel
+
+
+def test_a_waiting_job_ends_cancelled_at_once(world: World, queue: Queue) -> None:
+    queue.deliver()
+    world.clock.advance(2)
+    queue.tell(CANCEL)
+    assert queue.ends() == [Outcome.CANCELLED]
+    body = queue.events()[-1].body
+    assert isinstance(body, Finished)
+    assert body.result.usage == Usage(queue_ms=2000)
+    assert queue.waiting() == 0
+    queue.tell(DispatchJob("one"))
+    assert queue.one.take() == []
+
+
+def test_a_running_job_is_cancelled_by_its_container(queue: Queue) -> None:
+    queue.run()
+    queue.forget()
+    queue.tell(CANCEL)
+    assert queue.one.take() == [CANCEL]
+    assert queue.ends() == []
+
+
+def test_a_cancelled_job_is_not_restarted(queue: Queue) -> None:
+    queue.run()
+    queue.tell(CANCEL, ContainerGone("one", "python"))
+    assert queue.ends() == [Outcome.CANCELLED]
+    assert queue.waiting() == 0
+
+
+def test_a_cancelled_job_that_is_given_back_does_not_wait_again(queue: Queue) -> None:
+    # Given a container that could not take a job which was cancelled meanwhile
+    queue.run()
+    queue.tell(CANCEL)
+    queue.tell(JobReturned("j1", "one"))
+    # Then the job is not run for nobody
+    assert queue.ends() == [Outcome.CANCELLED]
+    assert queue.waiting() == 0
+
+
+def test_an_ending_or_unknown_job_cannot_be_cancelled(queue: Queue) -> None:
+    queue.run()
+    queue.tell(JobFinished("j1", 1, SUCCESS))
+    queue.tell(CANCEL, CancelJob("unknown", "python"))
+    assert queue.ends() == [Outcome.SUCCESS]
+
+
+# --------------------------------------------------------------------------- stdin
+
+
+def stdin(data: bytes, *, end: bool = False) -> SendStdin:
+    return SendStdin("j1", "python", data, end)
+
+
+def test_stdin_goes_to_who_runs_the_job(queue: Queue) -> None:
+    queue.run()
+    queue.tell(stdin(b"a"), stdin(b"", end=True))
+    assert queue.one.take()[1:] == [stdin(b"a"), stdin(b"", end=True)]
+
+
+def test_stdin_of_a_waiting_job_follows_it_into_the_container(queue: Queue) -> None:
+    queue.deliver()
+    queue.tell(stdin(b"a"), stdin(b"b", end=True), DispatchJob("one"))
+    assert [type(message) for message in queue.one.told] == [
+        RunJob,
+        SendStdin,
+        SendStdin,
+    ]
+
+
+def test_stdin_is_sent_again_with_a_restart(queue: Queue) -> None:
+    queue.run()
+    queue.tell(stdin(b"a"), ContainerGone("one", "python"), stdin(b"b"))
+    queue.tell(DispatchJob("two"))
+    assert queue.two.of(SendStdin) == [stdin(b"a"), stdin(b"b")]
+
+
+def test_stdin_that_nobody_reads_is_dropped(queue: Queue) -> None:
+    queue.run()
+    queue.tell(JobFinished("j1", 1, SUCCESS))
+    queue.forget()
+    queue.tell(stdin(b"a"), SendStdin("unknown", "python", b"a", end=True))
+    assert queue.one.take() == []
+
+
+def test_stdin_that_is_kept_is_bounded(queue: Queue) -> None:
+    queue.run()
+    whole = stdin(b"x" * STDIN_BYTES_MAX)
+    queue.tell(whole, stdin(b"x"))
+    assert queue.one.of(SendStdin) == [whole]
+
+
+# ---------------------------------------------------------------- broker restarted
+
+
+def test_a_restarted_broker_is_asked_anew_and_given_the_ends_again(
+    queue: Queue,
+) -> None:
+    # Given a job whose end is not confirmed, one that runs and one that waits
+    queue.run("j1")
+    queue.deliver("j2")
+    queue.tell(DispatchJob("two"))
+    queue.deliver("j3")
+    queue.tell(JobFinished("j1", 1, SUCCESS))
+    queue.forget()
+    # When the broker was restarted
+    queue.tell(BrokerStarted())
+    # Then nothing but the end is told again
+    end = (JobEvent("j1", 1, Finished(SUCCESS)),)
+    assert queue.broker.take() == [
+        SubscribeJobs("python", "queue"),
+        PublishEvents(end, confirm_to="queue"),
+    ]
+
+
+@pytest.mark.parametrize("state", ["waiting", "running", "ending"])
+def test_a_redelivered_job_joins_the_one_that_is_here(queue: Queue, state: str) -> None:
+    queue.deliver()
+    if state != "waiting":
+        queue.tell(DispatchJob("one"))
+    if state == "ending":
+        queue.tell(JobFinished("j1", 1, SUCCESS))
+    queue.forget()
+    # When the broker delivers the job again
+    anew = queue.deliver(tag=9, generation=2, attempt=2)
+    # Then nothing happens twice
+    assert queue.broker.take() == []
+    assert queue.scheduler.take() == []
+    # And it is the new lease that is acked
+    if state == "waiting":
+        queue.tell(DispatchJob("one"))
+    if state != "ending":
+        queue.tell(JobFinished("j1", 1, SUCCESS))
+        queue.confirm()
+    else:
+        queue.tell(EventsConfirmed((JobEvent("j1", 1, Finished(SUCCESS)),)))
+    assert queue.broker.of(AckJob) == [AckJob(anew)]
+
+
+def test_a_queue_that_ends_leaves_no_depth_behind(world: World, queue: Queue) -> None:
+    queue.deliver()
+    assert gauge() == 1
+    world.crash("queue")
+    assert gauge() == 0

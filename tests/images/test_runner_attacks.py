@@ -1,0 +1,334 @@
+"""What a hostile program can do to the runner, and to the job that comes after it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from runner_harness import Boxes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runner_harness import Box, Report
+
+pytestmark = pytest.mark.docker
+
+IGNORE_SIGNALS = """
+import os, signal
+for number in range(1, 65):
+    try: signal.signal(number, signal.SIG_IGN)
+    except (OSError, ValueError): pass
+"""
+
+
+@pytest.fixture(scope="module")
+def boxes() -> Iterator[Boxes]:
+    with Boxes() as found:
+        yield found
+
+
+def attack(boxes: Boxes, source: str, **options: float) -> Report:
+    """Run a program, and then one that must find everything in order."""
+    box = boxes.get("python")
+    report = box.run(source, **{"wall_s": 1, "cpu_s": 10, **options})
+    if report.clean:
+        assert_as_new(box)
+    return report
+
+
+def assert_as_new(box: Box) -> None:
+    look = """
+import os
+print([os.listdir(p) for p in ("/box/home", "/tmp", "/dev/shm", "/dev/mqueue")])
+print(os.listdir(), len([p for p in os.listdir("/proc") if p.isdigit()]))
+print(os.listxattr("."), os.listxattr("/box/home"), os.stat(".").st_mode & 0o7777)
+"""
+    report = box.run(look)
+    assert report.stdout.decode() == "[[], [], [], []]\n['main.py'] 3\n[] [] 448\n"
+    assert report.clean
+
+
+FOREVER = {
+    "fork bomb": """
+while True:
+    try:
+        if os.fork() == 0: os.setsid()
+    except OSError: pass
+""",
+    "stops and kills whom it can": """
+for _ in range(5): os.fork()
+while True:
+    for name in os.listdir("/proc"):
+        if name.isdigit() and name != str(os.getpid()):
+            try: os.kill(int(name), signal.SIGSTOP)
+            except OSError: pass
+""",
+    "lowers the priority of whom it can": """
+for _ in range(3): os.fork()
+while True:
+    for pid in range(1, 300):
+        try: os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
+        except OSError: pass
+        try: os.setpriority(os.PRIO_PROCESS, pid, 19)
+        except OSError: pass
+""",
+    "makes and moves directories": """
+for _ in range(4): os.fork()
+number = 0
+while True:
+    number += 1
+    name = "%d.%d" % (os.getpid(), number)
+    try:
+        os.mkdir("/tmp/" + name)
+        os.rename("/tmp/" + name, "/box/work/" + name)
+    except OSError: pass
+""",
+    "orphans without end": """
+while True:
+    if os.fork() == 0:
+        os.fork()
+        os._exit(0)
+    os.wait()
+""",
+    "stopped": "os.kill(os.getpid(), signal.SIGSTOP)",
+    "no descriptors": "os.closerange(0, 1024)\nwhile True: pass",
+}
+
+
+@pytest.mark.parametrize("source", FOREVER.values(), ids=FOREVER)
+def test_what_will_not_end_is_ended(boxes: Boxes, source: str) -> None:
+    report = attack(boxes, IGNORE_SIGNALS + source)
+    assert report.outcome == "timed_out"
+    assert report.clean
+    assert report.done is not None
+    assert report.done["wall_ms"] < 5000
+
+
+LEFT_BEHIND = {
+    "a writing daemon": """
+import os, time
+if os.fork() == 0:
+    os.setsid()
+    while True:
+        os.write(1, b"x"); time.sleep(0.001)
+""",
+    "a forking daemon": """
+import os
+if os.fork() == 0:
+    os.setsid()
+    while True:
+        if os.fork() == 0: os._exit(0)
+        os.wait()
+""",
+    "stopped children and zombies": """
+import os, signal
+for number in range(30):
+    if os.fork() == 0:
+        if number % 2: os.kill(os.getpid(), signal.SIGSTOP)
+        os._exit(0)
+""",
+    "pipes inside a socket": """
+import socket
+a, b = socket.socketpair()
+socket.send_fds(a, [b"x"], [1, 2, a.fileno(), b.fileno()])
+""",
+    "a message queue": """
+import ctypes
+assert ctypes.CDLL("librt.so.1").mq_open(b"/left", 0o102, 0o600, None) >= 0
+""",
+    "names of all kinds": r"""
+import os, socket
+for base in ("/box/work", "/box/home", "/tmp", "/dev/shm"):
+    os.chdir(base)
+    os.makedirs("d/e"); os.mkdir(b"d/\xff\xfe"); os.mkdir(b"a\nb"); os.mkdir("-rf")
+    os.mkdir("n" * 255); os.mkdir("n" * 255 + "/" + "m" * 255)
+    for number in range(20): os.makedirs("%d.moved/%d.moved/x" % (number, number))
+    open(b"d/\xff.x", "w").close(); os.link(b"d/\xff.x", "hard"); os.mkfifo("fifo")
+    for name, target in (("l1", "/etc/passwd"), ("l2", "/box"), ("l3", ".")):
+        os.symlink(target, name)
+    socket.socket(socket.AF_UNIX).bind("sock")
+    os.chmod("d/e", 0); os.chmod("d", 0)
+for base in ("/box/work", "/box/home"):
+    os.setxattr(base, "user.left", b"secret"); os.chmod(base, 0)
+""",
+    "full file systems": """
+for base in ("/box/work", "/box/home", "/tmp", "/dev/shm"):
+    try:
+        with open(base + "/fill", "wb") as file:
+            while True: file.write(bytes(65536))
+    except OSError: pass
+""",
+    "no inodes": """
+for number in range(20000):
+    try: open("/tmp/%d" % number, "w").close()
+    except OSError: break
+""",
+    "a deep tree": """
+import os
+try:
+    while True: os.mkdir("a"); os.chdir("a")
+except OSError: pass
+""",
+}
+
+
+@pytest.mark.parametrize("source", LEFT_BEHIND.values(), ids=LEFT_BEHIND)
+def test_what_is_left_behind_is_removed(boxes: Boxes, source: str) -> None:
+    report = attack(boxes, source, wall_s=10)
+    assert report.outcome == "success", report
+    assert report.clean, report.dirty
+
+
+FOR_GOOD = {
+    "shared memory": ("libc.shmget(0, 4096, 0o1600)", "ipc"),
+    "semaphores": ("libc.semget(0, 1, 0o1600)", "ipc"),
+    "messages": ("libc.msgget(0, 0o1600)", "ipc"),
+    "a connection": (
+        """
+import socket
+with socket.create_server(("127.0.0.1", 8000)) as server:
+    client = socket.create_connection(("127.0.0.1", 8000))
+    server.accept()[0].close()
+    client.close()
+""",
+        "connections",
+    ),
+}
+
+
+@pytest.mark.parametrize(("source", "what"), FOR_GOOD.values(), ids=FOR_GOOD)
+def test_what_can_not_be_removed_is_told(
+    boxes: Boxes, source: str, what: str
+) -> None:
+    report = attack(boxes, f"import ctypes\nlibc = ctypes.CDLL(None)\n{source}")
+    assert report.outcome == "success", report
+    assert report.dirty == {"reason": f"left behind: {what}", "out_of_memory": False}
+
+
+HUNGRY = {
+    "one": "x = []\nwhile True: x.append(bytearray(1 << 20))",
+    "many": """
+import os
+for _ in range(60):
+    if os.fork() == 0:
+        x = []
+        while True: x.append(bytearray(1 << 18))
+while True: pass
+""",
+    "with full file systems": """
+for base in ("/box/work", "/tmp", "/dev/shm"):
+    try:
+        with open(base + "/fill", "wb") as file:
+            while True: file.write(bytes(65536))
+    except OSError: pass
+x = []
+while True: x.append(bytearray(1 << 20))
+""",
+}
+
+
+@pytest.mark.parametrize("source", HUNGRY.values(), ids=HUNGRY)
+def test_memory_kills_the_program_and_not_the_runner(
+    boxes: Boxes, source: str
+) -> None:
+    report = attack(boxes, source)
+    assert report.done is not None
+    assert report.done["oom"] > 0
+    assert report.dirty == {"reason": "oom", "out_of_memory": True}
+
+
+def test_a_program_holds_nothing_of_ours(boxes: Boxes) -> None:
+    look = r"""
+import os, resource, signal
+print("fds", sorted(os.listdir("/proc/self/fd"), key=int))
+status = dict(l.split(":\t") for l in open("/proc/self/status").read().splitlines())
+for name in ("Umask", "Groups", "CapPrm", "CapEff", "CapAmb", "NoNewPrivs", "SigBlk"):
+    print(name, status[name].strip())
+print("alone", os.getsid(0) == os.getpgrp() == os.getpid(), os.getcwd())
+print("core", resource.getrlimit(resource.RLIMIT_CORE))
+print("oom", open("/proc/self/oom_score_adj").read().strip())
+try: open("/dev/tty")
+except OSError as error: print("tty", error.errno)
+print("home", os.access(os.environ["HOME"], os.W_OK))
+"""
+    assert attack(boxes, look).stdout.decode().splitlines() == [
+        "fds ['0', '1', '2', '3']",  # the last is the listing's own
+        "Umask 0022",
+        "Groups",
+        "CapPrm 0000000000000000",
+        "CapEff 0000000000000000",
+        "CapAmb 0000000000000000",
+        "NoNewPrivs 1",
+        "SigBlk 0000000000000000",
+        "alone True /box/work",
+        "core (0, 0)",
+        "oom 500",
+        "tty 6",
+        "home True",
+    ]
+
+
+@pytest.mark.parametrize("language", ["bash", "c", "javascript"])
+def test_a_program_starts_as_under_a_shell(boxes: Boxes, language: str) -> None:
+    look = 'ls /proc/$PPID/fd | head -3; grep -E "SigIgn|SigBlk" /proc/$PPID/status'
+    source = {
+        "bash": f"bash -c '{look}'",
+        "c": '#include <stdlib.h>\nint main(){return system("'
+        + look.replace('"', "'")
+        + '");}',
+        "javascript": f"require('child_process').execFileSync('bash', ['-c', "
+        f"'{look.replace('|', '|', 1)}'], {{stdio: 'inherit'}})",
+    }[language]
+    lines = boxes.get(language).run(source).stdout.decode().splitlines()
+    assert lines[:3] == ["0", "1", "10"] if language == "javascript" else ["0", "1", "2"]
+    # system() ignores SIGINT and SIGQUIT; Node itself ignores SIGPIPE and SIGXFSZ
+    ignored = {"bash": 0, "c": 0x6, "javascript": 0x1001000}[language]
+    assert lines[-1] == f"SigIgn:\t{ignored:016x}"
+
+
+def test_our_processes_are_closed_to_a_program(boxes: Boxes) -> None:
+    look = r"""
+import os
+reached = []
+def tried(what, act):
+    try: act()
+    except OSError: return
+    reached.append((pid, what))
+for pid in {int(p) for p in os.listdir("/proc") if p.isdigit()} - {os.getpid()}:
+    for name in ("fd", "fdinfo", "root", "cwd", "map_files"):
+        tried(name, lambda: os.listdir(f"/proc/{pid}/{name}"))
+    for name in ("mem", "environ", "maps", "stack", "syscall", "auxv", "io"):
+        tried(name, lambda: open(f"/proc/{pid}/{name}", "rb").read(1))
+    for name in ("exe", "ns/mnt"):
+        tried(name, lambda: os.readlink(f"/proc/{pid}/{name}"))
+    tried("signal", lambda: os.kill(pid, 0))
+    tried("renice", lambda: os.setpriority(os.PRIO_PROCESS, pid, 5))
+    tried("affinity", lambda: os.sched_setaffinity(pid, {0}))
+for folder in ("/", "/box", "/dev", "/run", "/var/tmp", "/etc", "/opt/warmbox", "/sys"):
+    pid = folder
+    tried("write", lambda: open(folder + "/x", "w"))
+for pid, act in enumerate((
+    lambda: os.rename("/box/work", "/box/other"), lambda: os.rmdir("/box/home"),
+    lambda: os.setxattr("/tmp", "user.left", b""), lambda: os.utime("/tmp", (1, 1)),
+)):
+    tried("change", act)
+print(reached)
+"""
+    assert attack(boxes, look).stdout == b"[]\n"
+
+
+def test_the_uid_changes_with_each_job(boxes: Boxes) -> None:
+    box = boxes.get("python")
+    source = "import os; print(os.getresuid(), os.getresgid())"
+    seen = [box.run(source).stdout for _ in range(3)]
+    assert len(set(seen)) == 3
+    assert all(len(set(eval(one.replace(b") (", b",")))) == 1 for one in seen)  # noqa: S307
+
+
+def test_a_compiler_leaves_nothing_to_the_program_but_files(boxes: Boxes) -> None:
+    report = boxes.get("c").run(
+        '#include <stdlib.h>\nint main(){return system("ls; ls /proc | grep -c ^[0-9]");}'
+    )
+    # the runner, the launcher, the program, its shell, ls and grep
+    assert report.stdout.decode().split() == ["a.out", "main.c", "6"]

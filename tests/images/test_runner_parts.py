@@ -1,0 +1,146 @@
+"""The runner's parts that need no container."""
+
+from __future__ import annotations
+
+import ast
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from images import runner
+from images.recipe import RUNNER_FILES
+from images.runner_kernel import (
+    CPU_MS,
+    MEMORY_BYTES,
+    OOM_KILLS,
+    Gauge,
+    Place,
+    parse_figure,
+    parse_sockets,
+)
+from images.runner_step import STDIN_BYTES_MAX, Stdin
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+V2 = {
+    "cpu.stat": "usage_usec 1234567\nuser_usec 1000000\nsystem_usec 234567\n"
+    "core_sched.force_idle_usec 0\nnr_periods 0\nnr_throttled 0\nthrottled_usec 0\n",
+    "memory.events": "low 0\nhigh 0\nmax 12\noom 3\noom_kill 2\noom_group_kill 0\n",
+    "memory.stat": "anon 8192\nfile 4096000\nkernel 1000\nshmem 4096\n"
+    "file_mapped 0\nanon_thp 77\nshmem_thp 99\ninactive_anon 5\n",
+}
+V1 = {
+    "cpuacct/cpuacct.usage": "1234567000\n",
+    "memory/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n",
+    "memory/memory.stat": "cache 9\nrss 1\nshmem 2\ntotal_cache 9000\n"
+    "total_rss 8192\ntotal_rss_huge 5\ntotal_shmem 4096\n",
+}
+SOCKSTAT = """\
+sockets: used 4
+TCP: inuse 0 orphan 0 tw 1 alloc 4 mem 7
+UDP: inuse 0 mem 3
+UDPLITE: inuse 0
+RAW: inuse 0
+FRAG: inuse 0 memory 0
+"""
+
+
+def plant(root: Path, files: dict[str, str]) -> str:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    return str(root)
+
+
+@pytest.mark.parametrize("files", [V2, V1, {**V1, **V2}], ids=["v2", "v1", "both"])
+def test_gauges_read_either_version_of_cgroups(
+    files: dict[str, str], tmp_path: Path
+) -> None:
+    root = plant(tmp_path, files)
+    assert Gauge(CPU_MS, root).read() == pytest.approx(1234.567)
+    assert Gauge(OOM_KILLS, root).read() == 2
+    assert Gauge(MEMORY_BYTES, root).read() == 8192 + 4096
+
+
+def test_a_gauge_reads_the_figure_of_now(tmp_path: Path) -> None:
+    root = plant(tmp_path, V2)
+    gauge = Gauge(OOM_KILLS, root)
+    (tmp_path / "memory.events").write_text("oom_kill 5\n")
+    assert gauge.read() == 5
+
+
+@pytest.mark.parametrize("files", [{}, {"cpu.stat": "nr_periods 0\n"}])
+def test_a_gauge_without_its_figure_shows_none(
+    files: dict[str, str], tmp_path: Path
+) -> None:
+    assert Gauge(CPU_MS, plant(tmp_path, files)).read() is None
+
+
+def test_a_key_is_matched_whole() -> None:
+    assert parse_figure("oom 3\noom_kill 2\n", ("oom",)) == 3
+    assert parse_figure("anon_thp 3\n", ("anon",)) is None
+    assert parse_figure("17\n", Place("x").keys) == 17
+
+
+def test_sockets_are_told_from_connections_and_from_the_hosts() -> None:
+    used, connections = parse_sockets(SOCKSTAT)
+    assert used == ["sockets: used 4"]
+    assert connections[:2] == ["TCP: inuse 0 orphan 0 tw 1", "UDP: inuse 0"]
+
+
+def test_stdin_goes_as_far_as_the_pipe_takes_it() -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    stdin = Stdin(b"x" * 200_000, ended=True)
+    assert stdin.write(writer)
+    assert len(os.read(reader, 200_000)) + len(stdin.data) == 200_000
+    while stdin.write(writer):
+        os.read(reader, 200_000)
+    assert not stdin.data
+    os.close(reader)
+    stdin.data += b"more"
+    assert not stdin.write(writer)
+    assert not stdin.data
+    os.close(writer)
+
+
+def test_stdin_stays_open_until_it_has_ended() -> None:
+    reader, writer = os.pipe()
+    stdin = Stdin(b"x", ended=False)
+    assert stdin.write(writer)
+    stdin.ended = True
+    assert not stdin.write(writer)
+    assert not stdin.full
+    stdin.data += bytes(STDIN_BYTES_MAX)
+    assert stdin.full
+    os.close(reader)
+    os.close(writer)
+
+
+def test_limits_leave_the_kernel_behind_our_own_watch() -> None:
+    limits = runner.rlimits(64, 5.5)
+    assert limits == {"NPROC": (64, 64), "CPU": (7, 8), "CORE": (0, 0)}
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module == "images":
+            yield from (f"images.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield str(node.module)
+
+
+@pytest.mark.parametrize("name", RUNNER_FILES)
+def test_a_file_of_the_runner_needs_but_its_like_and_the_standard_library(
+    name: str,
+) -> None:
+    ours = {f"images.{Path(file).stem}" for file in RUNNER_FILES}
+    known = ours | sys.stdlib_module_names | {"sitecustomize"}
+    assert set(imports(Path(runner.__file__).parent / name)) <= known

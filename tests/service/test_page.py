@@ -1,0 +1,144 @@
+"""The page in a real browser, with real jobs behind it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from service_process import ServiceProcess
+
+pytestmark = [pytest.mark.docker, pytest.mark.browser]
+
+SCRIPT = Path(__file__).with_name("browser_script.py")
+SCENARIOS = (
+    "languages",
+    "job",
+    "streaming",
+    "stopped",
+    "timed_out",
+    "compile_error",
+    "problem",
+    "markup",
+    "interactive",
+)
+LIMIT_S = 150
+
+Seen = dict[str, Any]
+
+
+def browse(service: ServiceProcess, *names: str) -> Seen:
+    url = f"http://127.0.0.1:{service.port}/"
+    ended = subprocess.run(
+        [sys.executable, str(SCRIPT), url, *names],
+        capture_output=True,
+        timeout=LIMIT_S,
+        check=False,
+        # A proxy that the environment names does not lead to our own loopback.
+        env={k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")},
+    )
+    assert ended.returncode == 0, ended.stderr.decode()
+    seen: Seen = json.loads(ended.stdout)
+    return seen
+
+
+@pytest.fixture(scope="module")
+def everything(service: ServiceProcess) -> Seen:
+    return browse(service, *SCENARIOS)
+
+
+@pytest.fixture
+def seen(everything: Seen, request: pytest.FixtureRequest) -> Seen:
+    """Return what was seen in the scenario that the test is named for."""
+    one: Seen = everything[request.function.__name__.removeprefix("test_")]
+    return one
+
+
+def test_languages(service: ServiceProcess, seen: Seen) -> None:
+    for language in service.api.get("/v1/languages")["languages"]:
+        shown = seen[language["name"]]
+        assert shown["version"] == language["version"]
+        assert shown["source"] == language["hello"]
+
+
+def test_job(seen: Seen) -> None:
+    assert seen["source"] == (
+        "import sys\nif True:\n    print('out', sys.argv[1:], input())\n"
+        "    print('err', file=sys.stderr)"
+    )
+    assert sorted(map(tuple, seen["spans"])) == [
+        ("stderr", "err\n"),
+        ("stdout", "out ['one', 'two words'] typed\n"),
+    ]
+    assert seen["outcome"] == "success"
+    assert "ms" in seen["usage"]
+    assert seen["run_enabled"]
+    assert not seen["stop_enabled"]
+
+
+def test_streaming(seen: Seen) -> None:
+    assert seen["seen"] == [f"line {number}" for number in range(4)]
+    assert seen["outcome"] == "success"
+
+
+def test_stopped(seen: Seen) -> None:
+    assert seen["outcome"] == "cancelled"
+    assert seen["output"] == "up\n"
+    assert not seen["run_enabled_meanwhile"]
+    assert seen["run_enabled"]
+
+
+def test_timed_out(seen: Seen) -> None:
+    assert seen["outcome"] == "timed_out"
+
+
+def test_compile_error(seen: Seen) -> None:
+    assert seen["outcome"] == "compile_failed"
+    (stream, text), *others = seen["spans"]
+    assert others == []
+    assert stream == "compile"
+    assert "‘nothing’ undeclared" in text
+
+
+def test_problem(seen: Seen) -> None:
+    assert seen["problem"]
+    assert seen["output"] == "mended\n"
+    assert not seen["problem_visible"]
+
+
+def test_markup(seen: Seen) -> None:
+    assert seen["output"] == "<img src=x onerror=alert(1)><b>bold</b>&amp;\n"
+    assert seen["elements"] == 0
+
+
+def test_interactive(seen: Seen) -> None:
+    assert seen["outcome"] == "success"
+    streams = [text for stream, text in seen["spans"] if stream == "stdout"]
+    assert "".join(streams) == "Hello, Ada\nHello, Grace\nrest ''\n"
+
+
+def test_no_request_goes_to_another_host(
+    service: ServiceProcess, everything: Seen
+) -> None:
+    requests = {url for one in everything.values() for url in one["requests"]}
+    own = (f"http://127.0.0.1:{service.port}/", "data:")
+    assert len(requests) > 10
+    assert [url for url in requests if not url.startswith(own)] == []
+
+
+def test_the_browser_has_nothing_to_complain_of(everything: Seen) -> None:
+    # A refused request is told in the console too: there is one, in one scenario.
+    refused: Callable[[str], bool] = lambda text: "status of 422" in text  # noqa: E731
+    complaints = {
+        name: [text for text in one["complaints"] if not refused(text)]
+        for name, one in everything.items()
+    }
+    assert complaints == dict.fromkeys(SCENARIOS, [])
