@@ -6,6 +6,7 @@ from gevent import monkey
 monkey.patch_all()
 
 import argparse
+import gc
 import logging
 import os
 import secrets
@@ -53,6 +54,8 @@ from supervisors.tree import tree
 
 IMAGES = Path(__file__).parent / "images"
 CLEAN_UP_S = 20
+GC_OBJECTS = 20_000
+"""New objects between two garbage collections: a job leaves no cycles to speak of."""
 LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 YES, NO = Text("ok", style="green"), Text("mend", style="bold red")
 
@@ -106,6 +109,9 @@ def start_service(settings: Settings) -> tuple[Engine, Service]:
         return GatewayServer(app, config)
 
     REGISTRY.register(MailboxCollector())
+    gc.collect()
+    gc.freeze()  # what is here by now stays
+    gc.set_threshold(GC_OBJECTS)
     gevent.spawn(watch_loop)
     listener = partial(start_listener, make_server)
     service.start(tree(settings, catalog, engine_port, listener))

@@ -200,7 +200,9 @@ class Container(Actor):
         elif kind == wire.READY and self._state in {"starting", "scrubbing"}:
             self._clean()
         elif kind == wire.PHASE and self._run is not None:
-            self._publish(self._output.take_all(self._phase))
+            rest = self._output.take_all(self._phase)
+            if rest:
+                self._publish(rest)
             self._phase = json.loads(payload)["phase"]
         elif kind == wire.DONE and self._state == "busy":
             self._done(json.loads(payload))
@@ -271,7 +273,8 @@ class Container(Actor):
             return
         self._enter("busy")
         self._run, self._tenant = message, job.client
-        self._publish([Started()])
+        self._unsent.append(JobEvent(job.id, message.attempt, Started()))
+        self.set_timer("flush", FLUSH_S)  # a quick job's output goes along with it
         if job.limits.memory_mb != self._memory_mb:
             gevent.spawn(self._set_memory, job.limits.memory_mb)
         else:
@@ -425,6 +428,7 @@ class Container(Actor):
         self._over = True
         self._enter(None)
         self._outbox.put(None)
+        self._publish(())
         self._tell_ends()
         gone = ContainerGone(self.name, self._language)
         self.tell(self._queue, gone)

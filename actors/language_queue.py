@@ -163,6 +163,7 @@ class LanguageQueue(Actor):
                 self.tell(message.container, stdin)
         else:
             self._wait_again(entry)  # it died; its slot is freed by its death
+            self._told = -1  # as many as before, but the scheduler counts one less
         self._settle()
 
     def _wait_again(self, entry: Entry) -> None:

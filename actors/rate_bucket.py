@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from actors.messages import Boot, TakeToken
 
 
+LINGER_S = 5.0
+"""A bucket stays at least this long: starting one costs more than keeping it."""
+
+
 @dataclass(slots=True)
 class TokenBucket:
     """`burst` tokens at first, refilled at `per_second` up to `burst`."""
@@ -58,13 +62,13 @@ class RateBucket(Actor):
 
     def boot(self, message: Boot) -> None:
         """Offer to go soon if nobody ever asks."""
-        self.set_timer("full", 1)
+        self.set_timer("full", LINGER_S)
 
     def take_token(self, message: TakeToken) -> None:
         """Answer, and be there until the bucket is full."""
         self._asked += 1
         message.reply(self._bucket.take(self.now()))
-        self.set_timer("full", self._bucket.full_in_s())
+        self.set_timer("full", max(self._bucket.full_in_s(), LINGER_S))
 
     def time_out(self, name: str) -> None:
         """Full again: nothing is lost with this bucket."""

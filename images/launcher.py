@@ -44,12 +44,15 @@ if IN_SITE:
     import ctypes
 
     _prctl = ctypes.CDLL(None).prctl
+    _madvise = ctypes.CDLL(None).madvise
+    _madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
     sys.path_importer_cache.pop(ctypes.__path__[0], None)
 for _name in set(sys.modules) - _modules_before:
     del sys.modules[_name]
 if IN_SITE:
     try:
-        import sitecustomize  # noqa: F401 - site is about to, in every child
+        # site is about to, in every child
+        import sitecustomize  # type: ignore[import-not-found]  # noqa: F401
     except ImportError:
         pass
 
@@ -63,6 +66,7 @@ MESSAGE_BYTES = 1 << 16
 OOM_SCORE = b"500"
 STARTER_FD = 3
 _PR_SET_DUMPABLE = 4
+_MADV_POPULATE_WRITE = 23
 _S_IFMT, _S_IFDIR = 0o170000, 0o040000
 
 
@@ -216,6 +220,8 @@ def program(uid: int, fds: list[int]) -> None:
     """Wait for the spec, do what it says; returns to run on in-process."""
     control = take_stdio(fds)
     volunteer()
+    if IN_SITE:
+        own_memory()
     drop(uid, BOX_GID, uid)
     spec = marshal.loads(read_frame(control))
     if spec["files"] is not None:
@@ -236,6 +242,23 @@ def program(uid: int, fds: list[int]) -> None:
     fds.clear()
     _prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)  # as after an exec: /proc/self is its own
     masquerade(spec["argv"], spec["env"])
+
+
+def own_memory() -> None:
+    """Copy what is shared with the launcher now, while nobody waits for it.
+
+    A fork shares its parent's pages until it writes to one, and an interpreter
+    writes to most, at the latest when it ends: some thousand page faults, which
+    would be half of a short program's time. Then run what every program runs once,
+    for what faults otherwise. A kernel before 5.14 refuses the advice: only slower.
+    """
+    with open("/proc/self/maps") as maps:
+        lines = maps.read().splitlines()
+    for span, mode in (line.split()[:2] for line in lines):
+        if mode.startswith("rw"):
+            begin, end = (int(number, 16) for number in span.split("-"))
+            _madvise(begin, end - begin, _MADV_POPULATE_WRITE)
+    exec(compile("print(end=str())", "", "exec"), {})
 
 
 def make_folders() -> None:

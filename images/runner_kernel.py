@@ -96,15 +96,18 @@ def processes() -> set[int]:
     return {int(name) for name in os.listdir("/proc") if name.isdigit()}
 
 
-def parse_sockets(text: str) -> tuple[list[str], list[str]]:
-    """Return what a sockstat file says of this container: all sockets, and connections.
+def parse_sockets(text: str, *keys: str) -> list[tuple[str, str, int]]:
+    """Return the counts behind `keys` in a sockstat file, with their protocols.
 
-    A connection that has been closed stays for a minute and keeps its port. What is
-    behind `alloc` and `mem` is the whole host's.
+    `used`, `inuse` and `tw` are the container's own; others are the whole host's.
     """
-    lines = [line.split(" alloc ")[0].split(" mem ")[0] for line in text.splitlines()]
-    used = [line for line in lines if line.startswith("sockets:")]
-    return used, [line for line in lines if line not in used]
+    found = []
+    for line in text.splitlines():
+        protocol, *words = line.split()
+        for key, value in zip(words[::2], words[1::2], strict=False):
+            if key in keys:
+                found.append((protocol, key, int(value)))
+    return found
 
 
 def observe(proc: str = "/proc") -> dict[str, object]:
@@ -113,9 +116,10 @@ def observe(proc: str = "/proc") -> dict[str, object]:
         name: [read_text(f"{proc}/{file}") for file in files]
         for name, files in _STATE_FILES.items()
     }
-    sockets = [parse_sockets(read_text(f"{proc}/{file}")) for file in _SOCKETS]
-    state["sockets"] = [used for used, _ in sockets]
-    state["connections"] = [connections for _, connections in sockets]
+    sockets = [read_text(f"{proc}/{file}") for file in _SOCKETS]
+    state["sockets"] = [parse_sockets(text, "used", "inuse") for text in sockets]
+    # One that has been closed stays for a minute, and keeps its port.
+    state["connections"] = [parse_sockets(text, "tw") for text in sockets]
     state["space"] = [_filled(path) for path in TMPFS]
     state["files"] = [_names(path) for path in (*TMPFS, MQUEUE)]
     return state

@@ -85,7 +85,7 @@ class Box:
         return self
 
     def busy(self, job: Job | None = None, attempt: int = 1) -> Box:
-        """Bring it to busy with a job; `Started` is published already."""
+        """Bring it to busy with a job; `Started` waits for the first flush."""
         self.idle()
         self.tell(make_run(job, attempt))
         return self
@@ -256,8 +256,9 @@ def test_a_job_is_sent_to_the_runner(box: Box) -> None:
     header, blobs = wire.unpack_job(payload)
     assert json.loads(header)["files"] == [["main.py", 7]]
     assert blobs == b"print()"
-    assert box.events() == [JobEvent("j1", 1, Started())]
     assert gauges()["busy"] == 1
+    box.world.clock.advance(FLUSH_S)
+    assert box.events() == [JobEvent("j1", 1, Started())]
 
 
 def test_a_jobs_end_goes_to_its_queue_and_its_slot_is_free(box: Box) -> None:

@@ -202,6 +202,8 @@ def test_a_job_for_a_dead_container_is_next_again(world: World, queue: Queue) ->
     queue.tell(DispatchJob("nobody"))
     assert world.ask("queue", FindPosition("j1")) == 1
     assert queue.events() == []
+    # The scheduler, which counts one less since it has matched, is told
+    assert queue.scheduler.take() == [JobsWaiting("python", 2)]
     queue.tell(DispatchJob("one"))
     (run,) = queue.one.of(RunJob)
     assert (run.lease.job.id, run.attempt) == ("j1", 1)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.messages import BucketFull, TakeToken, TokenReply
-from actors.rate_bucket import RateBucket, TokenBucket
+from actors.rate_bucket import LINGER_S, RateBucket, TokenBucket
 
 if TYPE_CHECKING:
     from actor_world import World
@@ -106,25 +106,34 @@ def test_each_request_is_answered(world: World) -> None:
 
 def test_a_bucket_that_nobody_asks_offers_to_go(world: World) -> None:
     start(world)
-    world.clock.advance(1)
+    world.clock.advance(LINGER_S)
     assert world.parent.of(BucketFull) == [BucketFull("ann", 0)]
 
 
 def test_a_bucket_offers_to_go_when_it_is_full_and_not_before(world: World) -> None:
-    start(world)
+    start(world, per_second=0.2)
     take(world, 4)
-    world.clock.advance(1.9)
+    world.clock.advance(19.9)
     assert world.parent.of(BucketFull) == []
     world.clock.advance(0.1)
     assert world.parent.of(BucketFull) == [BucketFull("ann", 4)]
 
 
+def test_a_bucket_that_is_full_soon_stays_a_while(world: World) -> None:
+    start(world)
+    take(world)
+    world.clock.advance(LINGER_S - 0.1)
+    assert world.parent.of(BucketFull) == []
+    world.clock.advance(0.1)
+    assert world.parent.of(BucketFull) == [BucketFull("ann", 1)]
+
+
 def test_a_request_puts_the_offer_off(world: World) -> None:
     start(world)
     take(world)
-    world.clock.advance(0.4)
+    world.clock.advance(LINGER_S - 0.1)
     take(world)
-    world.clock.advance(0.5)
+    world.clock.advance(LINGER_S - 0.1)
     assert world.parent.of(BucketFull) == []
     world.clock.advance(0.1)
     assert world.parent.of(BucketFull) == [BucketFull("ann", 2)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -84,15 +84,16 @@ class Report:
 class Box:
     """One container of one language."""
 
-    def __init__(self, engine: Engine, language: str, **limits: int) -> None:
+    def __init__(self, engine: Engine, language: str) -> None:
         found = CATALOG.resolve(language)
+        assert found is not None
         self.engine = engine
         self.language = found
         self.defaults = LanguageDefaults(
             found,
             f"warmbox/{found.name}:latest",
-            limits.get("processes", found.limits.processes),
-            limits.get("memory_mb", found.limits.memory_mb),
+            found.limits.processes,
+            found.limits.memory_mb,
         )
         self.jobs = 0
         self.clean = True
@@ -123,6 +124,13 @@ class Box:
             return self._frames.get(timeout=timeout_s)
         except Empty:
             raise AssertionError("no frame came") from None
+
+    def pause(self) -> None:
+        """Read no more until `resume`."""
+        self._reader.kill()
+
+    def resume(self) -> None:
+        self._reader = gevent.spawn(self._read)
 
     def send(self, kind: int, payload: bytes = b"") -> None:
         self.attached.send(wire.encode(kind, payload))
@@ -198,9 +206,13 @@ class Boxes:
         self.engine.sweep()
         self.engine.settle(20)
 
-    def start(self, language: str, **limits: int) -> Box:
-        """Start one that nobody else is given."""
-        return Box(self.engine, language, **limits)
+    def start(self, language: str, **changes: Any) -> Box:
+        """Start one that nobody else is given, with settings of its own."""
+        if changes:
+            # behind the others' uids
+            base = CONFIG.uid_first + CONFIG.uids * 1000
+            return Box(Engine(replace(CONFIG, uid_first=base, **changes)), language)
+        return Box(self.engine, language)
 
     def get(self, language: str) -> Box:
         """Return one that is clean."""

@@ -41,7 +41,7 @@ V1 = {
 }
 SOCKSTAT = """\
 sockets: used 4
-TCP: inuse 0 orphan 0 tw 1 alloc 4 mem 7
+TCP: inuse 0 orphan 9 tw 1 alloc 4 mem 7
 UDP: inuse 0 mem 3
 UDPLITE: inuse 0
 RAW: inuse 0
@@ -87,10 +87,12 @@ def test_a_key_is_matched_whole() -> None:
     assert parse_figure("17\n", Place("x").keys) == 17
 
 
-def test_sockets_are_told_from_connections_and_from_the_hosts() -> None:
-    used, connections = parse_sockets(SOCKSTAT)
-    assert used == ["sockets: used 4"]
-    assert connections[:2] == ["TCP: inuse 0 orphan 0 tw 1", "UDP: inuse 0"]
+def test_sockets_are_told_from_the_hosts() -> None:
+    assert parse_sockets(SOCKSTAT, "tw") == [("TCP:", "tw", 1)]
+    assert parse_sockets(SOCKSTAT, "used", "inuse")[:2] == [
+        ("sockets:", "used", 4),
+        ("TCP:", "inuse", 0),
+    ]
 
 
 def test_stdin_goes_as_far_as_the_pipe_takes_it() -> None:
@@ -131,6 +133,8 @@ def imports(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module == "collections.abc":
+            yield "collections"
         elif isinstance(node, ast.ImportFrom) and node.module == "images":
             yield from (f"images.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

@@ -32,7 +32,7 @@ FLAGS = [
 TIMEOUT_MS = 30_000
 PICTURE = Path(__file__).resolve().parents[2] / "docs" / "page.png"
 
-SHOWN = '''\
+SHOWN = """\
 import sys
 import time
 
@@ -51,7 +51,7 @@ for name, distance in PLANETS.items():
     print(f"{name:8} {sunlight_takes(distance)}  {bar}", flush=True)
     time.sleep(0.1)
 
-print("Pluto is not a planet any more", file=sys.stderr)'''
+print("Pluto is not a planet any more", file=sys.stderr)"""
 
 Seen = dict[str, Any]
 

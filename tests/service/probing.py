@@ -64,7 +64,7 @@ time.sleep({HOLD_S})
 _BECOME = {
     "python": PROBE,
     "bash": 'exec python3 -c "$PROBE"',
-    "c": '#include <stdlib.h>\n#include <unistd.h>\nint main(void) '
+    "c": "#include <stdlib.h>\n#include <unistd.h>\nint main(void) "
     '{ execlp("python3", "python3", "-c", getenv("PROBE"), (char *)0); return 9; }',
     "javascript": 'require("child_process").spawnSync("python3", '
     f'["-c", {json.dumps(PROBE)}], {{ stdio: "inherit" }});',
@@ -80,10 +80,7 @@ def check_all_clean(service: ServiceProcess, language: str) -> None:
     env = {"PROBE": PROBE} if "PROBE" in source else {}
     jobs = len(unseen)
     for _ in range(ROUNDS_MAX):
-        ids = [
-            service.api.submit(language, source, env=env)
-            for _ in range(jobs)
-        ]
+        ids = [service.api.submit(language, source, env=env) for _ in range(jobs)]
         for job_id in ids:
             result = service.api.result(job_id)
             assert result.outcome == "success", result

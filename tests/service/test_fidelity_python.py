@@ -74,8 +74,12 @@ PROGRAMS = [
     ),
     Program("module's syntax error", "import other", files=(("other.py", "x = (\n"),)),
     Program("import itself", "import main\nprint(main.__name__, __name__)"),
-    Program("shadowing", "import random\nprint(random.x)", files=(("random.py", "x=1"),)),
-    Program("exception group", "raise ExceptionGroup('g', [ValueError(1), KeyError(2)])"),
+    Program(
+        "shadowing", "import random\nprint(random.x)", files=(("random.py", "x=1"),)
+    ),
+    Program(
+        "exception group", "raise ExceptionGroup('g', [ValueError(1), KeyError(2)])"
+    ),
     Program(
         "note",
         "e = ValueError('x')\ne.add_note('noted')\nraise e",
@@ -151,7 +155,9 @@ PROGRAMS = [
         "    if line.startswith(('Sig', 'Shd', 'Threads', 'Groups', 'CapEff', 'Umask')):\n"
         "        if not line.startswith('SigQ'): print(line, end='')",
     ),
-    Program("dies of SIGTERM", "import os, signal\nos.kill(os.getpid(), signal.SIGTERM)"),
+    Program(
+        "dies of SIGTERM", "import os, signal\nos.kill(os.getpid(), signal.SIGTERM)"
+    ),
     Program("dies of SIGINT", "import os, signal\nos.kill(os.getpid(), signal.SIGINT)"),
     Program("dies of SIGKILL", "import os\nos.kill(os.getpid(), 9)"),
     Program("dies of SIGSEGV", "import ctypes\nctypes.string_at(0)"),
@@ -179,7 +185,9 @@ PROGRAMS = [
     Program("input", "print(input('name? '), input())", stdin="x\ny\n"),
     Program("input at EOF", "input('name? ')"),
     Program("stdin bytes", "import sys\nprint(sys.stdin.buffer.read())", stdin="é\r\n"),
-    Program("stdin big", "import sys\nprint(len(sys.stdin.read()))", stdin="x" * 200_000),
+    Program(
+        "stdin big", "import sys\nprint(len(sys.stdin.read()))", stdin="x" * 200_000
+    ),
     Program(
         "stdin by descriptor",
         "import os, stat\nprint(os.read(0, 3), stat.S_ISFIFO(os.fstat(0).st_mode))\n"
@@ -316,7 +324,9 @@ PROGRAMS = [
         "def f(): pass\nf()\nsys.settrace(None)\nprint(calls)",
     ),
     Program("help", "help(abs)"),
-    Program("builtins", "import builtins\nprint(sorted(vars(builtins)), _ if 0 else 1)"),
+    Program(
+        "builtins", "import builtins\nprint(sorted(vars(builtins)), _ if 0 else 1)"
+    ),
     Program(
         "asyncio",
         "import asyncio\nasync def f():\n    await asyncio.sleep(0.01)\n    print('slept')\n"
@@ -332,46 +342,65 @@ PROGRAMS = [
         "pickle of main",
         "import pickle\nclass A: pass\nprint(pickle.loads(pickle.dumps(A())).__class__)",
     ),
-    Program("dataclass", "from dataclasses import dataclass\n@dataclass\nclass A:\n    x: int\n"
-            "print(A(1))"),
+    Program(
+        "dataclass",
+        "from dataclasses import dataclass\n@dataclass\nclass A:\n    x: int\n"
+        "print(A(1))",
+    ),
     Program(
         "runpy and source",
         "import inspect, linecache\ndef f():\n    return 1\n"
         "print(inspect.getsource(f), inspect.getfile(f))\n"
         "print(linecache.getline(__file__, 2), linecache.cache.keys())",
     ),
-    Program("site", "import site, sys\nprint(site.getsitepackages(), site.ENABLE_USER_SITE)\n"
-            "print(sys.path_importer_cache.keys(), site.PREFIXES)"),
+    Program(
+        "site",
+        "import site, sys\nprint(site.getsitepackages(), site.ENABLE_USER_SITE)\n"
+        "print(sys.path_importer_cache.keys(), site.PREFIXES)",
+    ),
     Program("frozen main", "import __main__\nprint(sorted(vars(__main__)), __main__)"),
     Program(
         "codecs and error handlers",
         "import codecs\nprint(codecs.lookup('utf-8'), codecs.lookup_error('strict'))",
     ),
     Program("rename the main file", "import os\nos.remove(__file__)\n1 / 0"),
-    Program("pycache", "import other, os\nprint(sorted(os.listdir()), "
-            "os.listdir('__pycache__'))", files=(MODULE,)),
+    Program(
+        "pycache",
+        "import other, os\nprint(sorted(os.listdir()), os.listdir('__pycache__'))",
+        files=(MODULE,),
+    ),
     Program(
         "faulthandler",
         "import faulthandler\nprint(faulthandler.is_enabled())\n"
         "faulthandler.dump_traceback()",
     ),
-    Program("sys.setdlopenflags", "import sys\nprint(sys.getdlopenflags(), sys.api_version)"),
+    Program(
+        "sys.setdlopenflags", "import sys\nprint(sys.getdlopenflags(), sys.api_version)"
+    ),
     Program("tracemalloc", "import tracemalloc\nprint(tracemalloc.is_tracing())"),
     Program("time zone", "import time\nprint(time.tzname, time.localtime(0))"),
     Program(
         "unraisable",
         "class A:\n    def __del__(self): raise ValueError('x')\nA()\nprint('on')",
     ),
-    Program("audit", "import sys\nseen = []\nsys.addaudithook(lambda e, a: seen.append(e))\n"
-            "open('/dev/null')\nprint(seen)"),
+    Program(
+        "audit",
+        "import sys\nseen = []\nsys.addaudithook(lambda e, a: seen.append(e))\n"
+        "open('/dev/null')\nprint(seen)",
+    ),
     Program("empty", ""),
     Program("only a comment", "# nothing"),
     Program("bom", "\ufeffprint('after a mark')"),
     Program("crlf", "print(1)\r\nprint('''a\r\nb''')\r\n"),
     Program("no final newline", "if True:\n    print(1)"),
-    Program("interactive hook", "import sys\nprint(hasattr(sys, 'ps1'), "
-            "hasattr(sys, 'last_exc'), sys.__interactivehook__)"),
-    Program("hash of strings", "print(hash('a') == hash('a'), hash(1.5), hash((1, 2)))"),
+    Program(
+        "interactive hook",
+        "import sys\nprint(hasattr(sys, 'ps1'), "
+        "hasattr(sys, 'last_exc'), sys.__interactivehook__)",
+    ),
+    Program(
+        "hash of strings", "print(hash('a') == hash('a'), hash(1.5), hash((1, 2)))"
+    ),
 ]
 BY_NAME = {program.name: program for program in PROGRAMS}
 

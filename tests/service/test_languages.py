@@ -172,9 +172,9 @@ def test_the_main_file_may_have_any_name(api: Api, name: str) -> None:
 
 SHOW_ENV = {
     "bash": 'printf "%s\\n" "$GREETING"',
-    "c": '#include <stdio.h>\n#include <stdlib.h>\n'
+    "c": "#include <stdio.h>\n#include <stdlib.h>\n"
     'int main(void) { puts(getenv("GREETING")); }',
-    "cpp": '#include <cstdlib>\n#include <iostream>\n'
+    "cpp": "#include <cstdlib>\n#include <iostream>\n"
     'int main() { std::cout << std::getenv("GREETING") << "\\n"; }',
     "go": 'package main\nimport ("fmt"; "os")\n'
     'func main() { fmt.Println(os.Getenv("GREETING")) }',
@@ -197,7 +197,7 @@ BROKEN = {
     "c": "int main(void) { return 0 }",
     "cpp": "int main() { return undeclared; }",
     "go": "package main\nfunc main() { x := 1 }",
-    "java": "public class Main { int x = \"text\"; }",
+    "java": 'public class Main { int x = "text"; }',
 }
 
 

@@ -26,9 +26,9 @@ AT_ONCE = 30
 # Each says its number, so that no answer can be another job's.
 PROGRAMS = {
     "bash": 'echo "bash $1"; exit 3',
-    "c": '#include <stdio.h>\nint main(int n, char **a) '
+    "c": "#include <stdio.h>\nint main(int n, char **a) "
     '{ printf("c %s\\n", a[1]); return 3; }',
-    "cpp": '#include <cstdio>\nint main(int, char **a) '
+    "cpp": "#include <cstdio>\nint main(int, char **a) "
     '{ std::printf("cpp %s\\n", a[1]); return 3; }',
     "go": 'package main\nimport "os"\n'
     'func main() { os.Stdout.WriteString("go " + os.Args[1] + "\\n"); os.Exit(3) }',

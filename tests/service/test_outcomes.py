@@ -331,14 +331,23 @@ while True:
         fields={"limits": {"output_kb": 1}},
         stdout=b"x" * 1024,
     ),
-    Hostile("a line of 1 MB", "print('x' * 1_000_000)", stdout=b"x" * 1_000_000 + b"\n"),
+    Hostile(
+        "a line of 1 MB", "print('x' * 1_000_000)", stdout=b"x" * 1_000_000 + b"\n"
+    ),
     Hostile("nothing", "pass", check=no_names),
     Hostile(
         "every byte",
         "import os\nos.write(1, bytes(range(256)) * 9)\nos.write(1, b'\\0')",
         stdout=bytes(range(256)) * 9 + b"\0",
     ),
-    Hostile("closes its streams", "exec >&- 2>&-\nsleep 0.3\nexit 4", "failure", 4, None, "bash"),
+    Hostile(
+        "closes its streams",
+        "exec >&- 2>&-\nsleep 0.3\nexit 4",
+        "failure",
+        4,
+        None,
+        "bash",
+    ),
     Hostile("closes all", "import os\nos.closerange(0, 99)\nos._exit(0)"),
     Hostile("leaves a daemon", DAEMON, stdout=b"parent\n", check=outlived),
     Hostile("exits with 137", "exit 137", "failure", 137, language="bash"),
@@ -373,7 +382,9 @@ while True:
         SIGKILL,
         fields={"limits": {"wall_time_s": 0.5}},
     ),
-    Hostile("reads where there is nothing", "print(repr(open(0).read()))", stdout=b"''\n"),
+    Hostile(
+        "reads where there is nothing", "print(repr(open(0).read()))", stdout=b"''\n"
+    ),
     Hostile(
         "reads nothing of much",
         "print('never mind')",
@@ -461,7 +472,11 @@ print(socket.create_connection(("localhost", server.getsockname()[1])).recv(9))
     ),
     Hostile("unreadable directories", UNREADABLE, stdout=b"shut\n"),
     Hostile("odd names", BAD_NAMES, stdout=b"made\n"),
-    Hostile("removes its own directory", "rm -rf /box/work /box/home; echo $?", language="bash"),
+    Hostile(
+        "removes its own directory",
+        "rm -rf /box/work /box/home; echo $?",
+        language="bash",
+    ),
     Hostile(
         "100 MB file",
         "#include <unistd.h>\n#include <fcntl.h>\nint main(void) "
@@ -617,7 +632,9 @@ def test_what_never_ends_is_ended_after_the_default_5_s(
 def test_a_job_does_not_change_the_next_ones_memory(service: ServiceProcess) -> None:
     api = service.api
     want = {"limits": {"memory_mb": 64}}
-    ids = [api.submit("python", "import time\ntime.sleep(.2)", **want) for _ in range(5)]
+    ids = [
+        api.submit("python", "import time\ntime.sleep(.2)", **want) for _ in range(5)
+    ]
     for job_id in ids:
         assert api.result(job_id).outcome == "success"
     source = ALLOCATE.format(mb=200) + "import time\ntime.sleep(.2)"

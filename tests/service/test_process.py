@@ -255,7 +255,9 @@ def test_the_pool_grows_with_the_demand_and_shrinks_again() -> None:
         assert service.api.run("python", "print(1)").text == "1\n"
 
 
-@pytest.mark.parametrize("settings", [{"reuse": "never"}, {"jobs_per_container_max": 1}])
+@pytest.mark.parametrize(
+    "settings", [{"reuse": "never"}, {"jobs_per_container_max": 1}]
+)
 def test_a_container_of_one_job(settings: dict[str, object]) -> None:
     with small(**settings) as service:
         source = "import os\nprint(os.uname().nodename)"

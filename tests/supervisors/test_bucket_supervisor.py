@@ -9,7 +9,7 @@ import pytest
 from actor_world import World, settle
 
 from actors.messages import BucketFull, ChildExited, TakeToken, TokenReply
-from actors.rate_bucket import RateBucket
+from actors.rate_bucket import LINGER_S, RateBucket
 from supervisors.bucket_supervisor import BucketSupervisor
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def test_a_full_bucket_goes_and_the_client_loses_nothing(
     world: World, buckets: Buckets
 ) -> None:
     buckets.take("ann", "ann")
-    world.clock.advance(1.9)
+    world.clock.advance(LINGER_S - 0.1)
     assert len(buckets.living()) == 1
     world.clock.advance(0.1)
     assert buckets.living() == []
@@ -78,7 +78,7 @@ def test_there_is_room_again_when_buckets_are_full(
     world: World, buckets: Buckets
 ) -> None:
     buckets.take("a", "b", "c", "d", "d")
-    world.clock.advance(2)
+    world.clock.advance(LINGER_S)
     assert buckets.living() == []
     assert buckets.take("d", "d", "e", "e") == [True] * 4
     assert len(buckets.living()) == 2
