@@ -8,6 +8,7 @@ import importlib
 import inspect
 import sys
 from enum import Enum
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,7 @@ MODULES = modules()
 IN_CONTAINERS = sorted(f"images.{Path(name).stem}" for name in RUNNER_FILES)
 
 
+@cache
 def imports(path: Path) -> set[str]:
     """Return what a file imports, for types too, as `package.module.name`."""
     found = set()

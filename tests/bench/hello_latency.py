@@ -162,8 +162,8 @@ def report(url: str, python: str, count: int) -> None:
 
 def real_python() -> str:
     """Return an interpreter itself: a version manager's shim costs more than it."""
-    system = "/usr/bin/python3"
-    return os.path.realpath(system if os.path.exists(system) else sys.executable)
+    system = Path("/usr/bin/python3")
+    return str((system if system.exists() else Path(sys.executable)).resolve())
 
 
 def main() -> None:

@@ -328,6 +328,32 @@ def test_the_uid_changes_with_each_job(boxes: Boxes) -> None:
     assert len({ids[0] for ids in seen}) == 3
 
 
+BETWEEN = {
+    "a daemon": "setsid sleep 60 >/dev/null 2>&1 </dev/null &",
+    "a daemon that holds the pipes": "setsid sleep 60 &",
+    "a writing daemon": "setsid yes &",
+}
+
+
+@pytest.mark.parametrize("command", BETWEEN.values(), ids=BETWEEN)
+def test_what_a_compile_step_leaves_running_is_killed_before_the_next(
+    boxes: Boxes, command: str
+) -> None:
+    box = boxes.get("c")
+    report = box.run_commands(command + " exit 0", "pgrep -u $UID -x 'sleep|yes'; ls")
+    assert report.phases == ["compile", "run"]
+    assert report.stdout.strip(b"y\n") == b"main.c"
+    assert report.outcome == "success"
+    assert report.clean
+
+
+def test_a_compile_step_that_kills_all_it_can_harms_itself_only(boxes: Boxes) -> None:
+    box = boxes.get("c")
+    report = box.run_commands("kill -9 -1; exit 0", "echo never")
+    assert report.stdout == b""
+    assert report.dirty is not None
+
+
 def test_a_compiler_leaves_nothing_to_the_program_but_files(boxes: Boxes) -> None:
     look = "ls; ls /proc | grep -c ^[0-9]"
     source = f'#include <stdlib.h>\nint main(){{return system("{look}");}}'

@@ -6,12 +6,14 @@ import base64
 import http.client
 import json
 import time
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gateway.event_stream import EventParser
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 TIMEOUT_S = 60
 """How long a test waits for one answer or one event before it fails."""

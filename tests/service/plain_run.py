@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from docker.types import Ulimit
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from service_process import ServiceProcess
 
 UID = 54321
@@ -73,10 +75,36 @@ class Ended:
     stderr: bytes = field(repr=False)
 
 
+def read_programs(path: Path) -> list[Program]:
+    """Read the programs of a file.
+
+    `=== name` begins one; `args: [...]` and `stdin: "..."` may follow, in JSON, before
+    its source; `--- name` begins a further file of it.
+    """
+    sections = path.read_text(encoding="utf-8").split("=== ")[1:]
+    return [_read_program(section.removesuffix("\n")) for section in sections]
+
+
+def _read_program(section: str) -> Program:
+    main, *others = section.split("\n--- ")
+    name, *lines = main.split("\n")
+    options = {"args": [], "stdin": ""}
+    while lines and lines[0].startswith(("args: ", "stdin: ")):
+        key, _, value = lines.pop(0).partition(": ")
+        options[key] = json.loads(value)
+    files = (other.partition("\n") for other in others)
+    return Program(
+        name,
+        "\n".join(lines).removesuffix("\n") + "\n",
+        str(options["stdin"]),
+        tuple(options["args"]),
+        tuple((file, text.removesuffix("\n") + "\n") for file, _, text in files),
+    )
+
+
 def run_plainly(
     service: ServiceProcess,
     language: str,
-    main: str,
     command: list[str],
     env: dict[str, str],
     programs: list[Program],
@@ -84,7 +112,7 @@ def run_plainly(
     """Run all programs in one container of the language's image; by name."""
     work = [
         {
-            "files": [(main, program.source), *program.files],
+            "files": [(command[-1], program.source), *program.files],
             "argv": [*command, *program.args],
             "stdin": program.stdin,
         }

@@ -93,10 +93,10 @@ def check_all_clean(service: ServiceProcess, language: str) -> None:
 
 
 def check_clean(found: dict[str, Any]) -> None:
-    assert found["places"] == {"/tmp": [], "/dev/shm": [], "/dev/mqueue": []}
+    assert set(map(tuple, found["places"].values())) == {()}
     assert found["box"] in ("closed", ["home", "work"])
     assert found["home"] == []
-    assert found["inodes"] == {"/tmp": 1, "/dev/shm": 1}
+    assert set(found["inodes"].values()) == {1}
     assert found["foreign"] == {}
     assert found["roots"] <= 2  # the runner, and at times the launcher
     assert found["ipc"] == [0, 0, 0]

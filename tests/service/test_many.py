@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import cycle, islice
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import gevent

@@ -424,7 +424,8 @@ while True:
         "writes where it may not",
         """
 for path in ("/x", "/etc/passwd", "/usr/bin/python3", "/opt/warmbox/runner.py",
-             "/proc/sys/kernel/hostname", "/sys/x", "/box/x", "/box/work/../x", "/dev/x"):
+             "/proc/sys/kernel/hostname", "/sys/x", "/box/x", "/box/home/../x",
+             "/dev/x"):
     try:
         open(path, "w").close()
         print("wrote", path)

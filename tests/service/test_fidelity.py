@@ -1,0 +1,100 @@
+"""A program can't tell that its interpreter was up before it came.
+
+Each program runs as a job, and plainly in the same image; all that it writes and the
+way it ends must be the same, byte for byte, but for what differs between any two runs.
+Not compared, and different: in Python what `gc.get_freeze_count()` says; in Node how
+long the process has been up, and its command line in /proc.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from plain_run import Program, read_programs, run_plainly, run_warm
+
+if TYPE_CHECKING:
+    from plain_run import Ended
+    from service_process import ServiceProcess
+
+pytestmark = pytest.mark.docker
+
+HERE = Path(__file__).parent
+
+# What would not survive a text file of its own.
+ODD_PYTHON = [
+    Program("null in source", "print(1)\n\0\nprint(2)\n"),
+    Program("empty", ""),
+    Program("byte order mark", "\ufeffprint('after a mark')"),
+    Program("carriage returns", "print(1)\r\nprint('''a\r\nb''')\r\n"),
+    Program("no final newline", "if True:\n    print(1)"),
+    Program("much stdin", "import sys\nprint(len(sys.stdin.read()))", "x" * 200_000),
+]
+ODD_JAVASCRIPT = [
+    Program("empty", ""),
+    Program("byte order mark", "\ufeffconsole.log('after a mark')"),
+    Program("no final newline", "console.log(1) // the end"),
+]
+PYTHON = {
+    one.name: one for one in read_programs(HERE / "programs_python.txt") + ODD_PYTHON
+}
+JAVASCRIPT = {
+    one.name: one
+    for one in read_programs(HERE / "programs_javascript.txt") + ODD_JAVASCRIPT
+}
+
+# What differs from one run to the next in any case.
+MASKS = [
+    (r"0x[0-9a-f]{6,16}", "0xADDRESS"),
+    (r"\(node:\d+\)", "(node:PID)"),
+    (r"(Thread\(\S+, started(?: daemon)?) \d+", r"\1 ID"),
+]
+
+
+def shown(ended: Ended) -> tuple[int, str, str]:
+    return ended.code, masked(ended.stdout), masked(ended.stderr)
+
+
+def masked(data: bytes) -> str:
+    text = data.decode("utf-8", "backslashreplace")
+    for pattern, instead in MASKS:
+        text = re.sub(pattern, instead, text)
+    return text
+
+
+@pytest.fixture(scope="module")
+def plain_python(service: ServiceProcess) -> dict[str, Ended]:
+    # The environment that a job has, asked for by one that starts cold.
+    show = "import json, os\nprint(json.dumps(dict(os.environ)))"
+    cold = service.api.run("python", files=[{"name": "cold.py", "content": show}])
+    env = json.loads(cold.stdout)
+    command = ["python3", "main.py"]
+    return run_plainly(service, "python", command, env, list(PYTHON.values()))
+
+
+@pytest.fixture(scope="module")
+def plain_javascript(service: ServiceProcess) -> dict[str, Ended]:
+    show = "console.log(JSON.stringify(process.env))"
+    cold = service.api.run("javascript", show, limits={"processes": 65})
+    env = json.loads(cold.stdout)
+    command = ["node", "main.js"]
+    return run_plainly(service, "javascript", command, env, list(JAVASCRIPT.values()))
+
+
+@pytest.mark.parametrize("name", PYTHON)
+def test_python(
+    service: ServiceProcess, plain_python: dict[str, Ended], name: str
+) -> None:
+    warm = run_warm(service, "python", "main.py", PYTHON[name])
+    assert shown(warm) == shown(plain_python[name])
+
+
+@pytest.mark.parametrize("name", JAVASCRIPT)
+def test_javascript(
+    service: ServiceProcess, plain_javascript: dict[str, Ended], name: str
+) -> None:
+    warm = run_warm(service, "javascript", "main.js", JAVASCRIPT[name])
+    assert shown(warm) == shown(plain_javascript[name])
