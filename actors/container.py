@@ -186,7 +186,11 @@ class Container(Actor):
     def frames_received(self, message: FramesReceived) -> None:
         """Handle what the runner wrote, then show what there is to show."""
         for kind, payload in message.frames:
-            self._handle_frame(kind, payload)
+            try:
+                self._handle_frame(kind, payload)
+            except (ValueError, LookupError, TypeError):
+                log.exception("%s: a report that is none: %r", self.name, payload)
+                self._retire("protocol")
             if self._retiring:
                 return
         if self._output.size:

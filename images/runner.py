@@ -223,6 +223,9 @@ class Runner:
             "limits": rlimits(job["processes"], spec["cpu_s"]),
             "then": {"fork": "return", "exec": "exit"}.get(warm, "exec"),
         }
+        if self.janitor:  # of the step before
+            self.janitor.close()
+            self.janitor = None
         if self.starter and not job["warm"]:
             self.starter.close()  # it ends, and counts no more
         child = self.waiting.pop(0) if self.waiting else self.make("program")
@@ -251,8 +254,6 @@ class Runner:
     def kill(self) -> None:
         """Have a janitor kill all that the job's uid runs."""
         deadline = time.monotonic() + self.config["scrub_s"]
-        if self.janitor:
-            self.janitor.close()
         self.janitor = make_janitor(self.launcher, (self.uid, self.guard), deadline)
         self.janitor.expect(b"k", deadline)
         self.launcher.await_exits([child.pid for child in self.children], deadline)
