@@ -325,6 +325,11 @@ def masquerade(argv: list[str], env: dict[str, str]) -> None:
     os.environ.update(env)
     posix.environ.clear()
     posix.environ.update({k.encode(): v.encode() for k, v in env.items()})
+    # What is frozen is never collected, and at exit __main__ shall be: it holds the
+    # program's own objects, and some have a __del__.
+    main = type(sys)("__main__")
+    main.__dict__.update(sys.modules["__main__"].__dict__)
+    sys.modules["__main__"] = main
 
 
 # --------------------------------------------------------------------- starter

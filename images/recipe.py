@@ -17,6 +17,7 @@ RUNNER_FILES = (
     "runner.py",
     "runner_children.py",
     "runner_host.py",
+    "runner_job.py",
     "runner_kernel.py",
     "runner_step.py",
     "launcher.py",

@@ -41,6 +41,7 @@ if __name__ == "__main__":  # in a container, whose folder has another name
 from images import wire
 from images.runner_children import BASE_ENV, WORK, Launcher, make_child, make_janitor
 from images.runner_host import READ_BYTES, Dirty, Host, wait_readable
+from images.runner_job import Files, open_job, rlimits
 from images.runner_kernel import (
     CPU_MS,
     MEMORY_BYTES,
@@ -58,7 +59,6 @@ LAUNCHER = ["python3", "-I", "-S", "-B", os.path.dirname(__file__) + "/launcher.
 MEMORY_SLACK_BYTES = 16 << 20
 START_S = 20
 PAUSE_S = 0.002
-CPU_SLACK_S = 2
 LAGGING = {"space", "memory", "sockets"}
 
 
@@ -179,7 +179,7 @@ class Runner:
             "compile": compiled,
             "truncated": step.truncated,
             "oom": ooms,
-            "cpu_ms": difference(cpu, self.cpu.read()),
+            "cpu_ms": self.cpu.since(cpu),
             "memory_kb": self.peak_memory_kb(),
         }
         self.host.send_json(wire.DONE, done)
@@ -193,7 +193,7 @@ class Runner:
         self,
         job: dict[str, Any],
         spec: dict[str, Any],
-        files: list[tuple[str, bytes]] | None,
+        files: Files | None,
         stdin: Stdin,
     ) -> Step:
         """Let the next waiting child do the step, and watch it to its end."""
@@ -210,7 +210,7 @@ class Runner:
         self,
         job: dict[str, Any],
         spec: dict[str, Any],
-        files: list[tuple[str, bytes]] | None,
+        files: Files | None,
     ) -> Child:
         """Hand the spec over, and return the child that now runs the program."""
         deadline = time.monotonic() + self.config["scrub_s"]
@@ -315,31 +315,6 @@ class Runner:
         if (self.memory.read() or 0) > self.memory_limit:
             found.append("memory")
         return found
-
-
-def open_job(
-    payload: bytes,
-) -> tuple[dict[str, Any], list[tuple[str, bytes]] | None, Stdin]:
-    """Split a JOB payload into the job, its files and its stdin."""
-    header, blobs = wire.unpack_job(payload)
-    job = json.loads(header)
-    files = []
-    at = 0
-    for name, length in job["files"]:
-        files.append((name, blobs[at : at + length]))
-        at += length
-    return job, files, Stdin(blobs[at:], ended=not job["stdin_open"])
-
-
-def rlimits(processes_max: int, cpu_s: float) -> dict[str, tuple[int, int]]:
-    """Return soft and hard limits of a step: backstops behind our own watch."""
-    cpu = int(cpu_s) + CPU_SLACK_S
-    return {"NPROC": (processes_max,) * 2, "CPU": (cpu, cpu + 1), "CORE": (0, 0)}
-
-
-def difference(before: float | None, after: float | None) -> float | None:
-    """Return what has been added, if it was measured."""
-    return None if before is None or after is None else round(after - before, 3)
 
 
 if __name__ == "__main__":

@@ -74,6 +74,11 @@ class Gauge:
         figure = parse_figure(text, self._place.keys)
         return None if figure is None else figure * self._place.unit
 
+    def since(self, before: float | None) -> float | None:
+        """Return what has been added since it was read as `before`."""
+        now = self.read()
+        return None if before is None or now is None else round(now - before, 3)
+
 
 def _open(path: str) -> int:
     try:

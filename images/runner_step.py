@@ -183,15 +183,8 @@ class Step:
         """Stop the step when its time is over."""
         if time.monotonic() >= self._started + self._limits.wall_s:
             self.stopped = self.stopped or "wall"
-        elif (self.cpu_ms() or 0) >= self._limits.cpu_s * 1e3:
+        elif (self._cpu.since(self._cpu_started) or 0) >= self._limits.cpu_s * 1e3:
             self.stopped = self.stopped or "cpu"
-
-    def cpu_ms(self) -> float | None:
-        """Return the CPU time that the container has used since the step began."""
-        now = self._cpu.read()
-        if now is None or self._cpu_started is None:
-            return None
-        return now - self._cpu_started
 
     # ------------------------------------------------------------------- the end
 

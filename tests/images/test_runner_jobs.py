@@ -47,8 +47,7 @@ def assert_hello(box: Box) -> None:
     assert report.clean, report.dirty
 
 
-def ours(box: Box) -> str:
-    """Return what the runner holds: its descriptors and, roughly, its memory."""
+def descriptors(box: Box) -> str:
     return box.exec("sh", "-c", "ls /proc/1/fd | wc -l")
 
 
@@ -62,17 +61,17 @@ def anonymous_mb(box: Box) -> int:
 
 @pytest.mark.parametrize(
     ("language", "jobs"),
-    [("python", 300), ("bash", 200), ("c", 30), ("javascript", 20)],
+    [("python", 200), ("bash", 100), ("c", 30), ("javascript", 20)],
 )
 def test_no_job_is_lost_and_nothing_grows(
     boxes: Boxes, language: str, jobs: int
 ) -> None:
     with boxes.start(language) as box:
         assert_hello(box)
-        before, memory = ours(box), anonymous_mb(box)
+        before, memory = descriptors(box), anonymous_mb(box)
         for _ in range(jobs):
             assert_hello(box)
-        assert ours(box) == before
+        assert descriptors(box) == before
         assert anonymous_mb(box) <= memory + 1
 
 
@@ -92,6 +91,20 @@ def test_large_jobs_leave_no_memory_behind(boxes: Boxes) -> None:
         report = box.run(source, stdin=b"z" * 2_000_000, output_kb=8192)
         assert len(report.stdout) == 2_000_001
         assert report.clean, report.dirty
+
+
+@pytest.mark.parametrize("language", ["python", "javascript"])
+def test_a_job_that_the_waiting_interpreter_does_not_fit_starts_cold(
+    boxes: Boxes, language: str
+) -> None:
+    source = {
+        "python": "import os; print(os.environ['X'], os.environ['WARMBOX_MAIN'])",
+        "javascript": "console.log(process.env.X, process.env.WARMBOX_MAIN)",
+    }[language]
+    box = boxes.get(language)
+    report = box.run(source, env=(("X", "1"), ("WARMBOX_MAIN", "2")), processes=40)
+    assert (report.outcome, report.stdout) == ("success", b"1 2\n"), report
+    assert_hello(box)
 
 
 # ----------------------------------------------------------------------- evidence

@@ -12,6 +12,7 @@ import pytest
 
 from images import runner
 from images.recipe import RUNNER_FILES
+from images.runner_job import rlimits
 from images.runner_kernel import (
     CPU_MS,
     MEMORY_BYTES,
@@ -125,7 +126,7 @@ def test_stdin_stays_open_until_it_has_ended() -> None:
 
 
 def test_limits_leave_the_kernel_behind_our_own_watch() -> None:
-    limits = runner.rlimits(64, 5.5)
+    limits = rlimits(64, 5.5)
     assert limits == {"NPROC": (64, 64), "CPU": (7, 8), "CORE": (0, 0)}
 
 

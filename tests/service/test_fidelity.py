@@ -50,7 +50,7 @@ JAVASCRIPT = {
 MASKS = [
     (r"0x[0-9a-f]{6,16}", "0xADDRESS"),
     (r"\(node:\d+\)", "(node:PID)"),
-    (r"(Thread\(\S+, started(?: daemon)?) \d+", r"\1 ID"),
+    (r"(Thread\(.*?, started(?: daemon)?) \d+", r"\1 ID"),
 ]
 
 

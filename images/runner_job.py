@@ -1,0 +1,30 @@
+"""What the host says of a job, and what the kernel is told of its limits."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from images import wire
+from images.runner_step import Stdin
+
+CPU_SLACK_S = 2
+Files = list[tuple[str, bytes]]
+
+
+def open_job(payload: bytes) -> tuple[dict[str, Any], Files | None, Stdin]:
+    """Split a JOB payload into the job, its files and its stdin."""
+    header, blobs = wire.unpack_job(payload)
+    job = json.loads(header)
+    files: Files = []
+    at = 0
+    for name, length in job["files"]:
+        files.append((name, blobs[at : at + length]))
+        at += length
+    return job, files, Stdin(blobs[at:], ended=not job["stdin_open"])
+
+
+def rlimits(processes_max: int, cpu_s: float) -> dict[str, tuple[int, int]]:
+    """Return soft and hard limits of a step: backstops behind our own watch."""
+    cpu = int(cpu_s) + CPU_SLACK_S
+    return {"NPROC": (processes_max,) * 2, "CPU": (cpu, cpu + 1), "CORE": (0, 0)}
