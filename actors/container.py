@@ -64,6 +64,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("warmbox.container")
 
 START_S = 60.0
+BEGIN_S = 15.0
+"""A runner that has not begun with a job after so long will not."""
 FLUSH_S = 0.015
 """Output is shown at most this much later than written, in fewer, larger events."""
 FLUSH_BYTES = 32 * 1024
@@ -117,6 +119,7 @@ class Container(Actor):
         self._tenant: str | None = None
         self._memory_mb = defaults.memory_mb
         self._phase: Literal["compile", "run"] = "run"
+        self._begun = False
         self._output = OutputBuffer()
         self._unsent: list[JobEvent] = []
         self._ends: list[JobFinished] = []
@@ -204,16 +207,27 @@ class Container(Actor):
         elif kind == wire.READY and self._state in {"starting", "scrubbing"}:
             self._clean()
         elif kind == wire.PHASE and self._run is not None:
-            rest = self._output.take_all(self._phase)
-            if rest:
-                self._publish(rest)
-            self._phase = json.loads(payload)["phase"]
+            self._begin(json.loads(payload)["phase"])
         elif kind == wire.DONE and self._state == "busy":
             self._done(json.loads(payload))
         elif kind == wire.DIRTY:
             self._dirty(json.loads(payload))
         else:
             self._retire("protocol")
+
+    def _begin(self, phase: Literal["compile", "run"]) -> None:
+        """A step begins: its output is its own, and so is its time."""
+        assert self._run is not None  # noqa: S101 - it has steps
+        rest = self._output.take_all(self._phase)
+        if rest:
+            self._publish(rest)
+        self._phase, self._begun = phase, True
+        limit_s = self._run.lease.job.limits.wall_time_s
+        if phase == "compile":
+            limit_s = compile_wall_s(self._defaults.language)
+        self.set_timer(
+            "deadline", limit_s + self._config.scrub_s + self._config.grace_s
+        )
 
     def _clean(self) -> None:
         """Be idle, or end if this was the last job."""
@@ -302,10 +316,9 @@ class Container(Actor):
         assert self._run is not None  # noqa: S101 - run_job set it
         job = self._run.lease.job
         compile_s = compile_wall_s(self._defaults.language)
-        self._phase = "run" if self._defaults.language.compile is None else "compile"
         self._outbox.put(job_frame(job, self._defaults, compile_s))
-        limit_s = job.limits.wall_time_s + compile_s + self._config.scrub_s
-        self.set_timer("deadline", limit_s + self._config.grace_s)
+        self._begun = False
+        self.set_timer("deadline", BEGIN_S)
         held, self._held = self._held, []
         for frame in held:
             self._outbox.put(frame)
@@ -395,7 +408,8 @@ class Container(Actor):
         elif name == "start":
             self._fail(f"not ready after {START_S:.0f} s")
         else:
-            if self._run is not None:
+            # A job that was never begun is no job that took too long: it runs again.
+            if self._run is not None and self._begun:
                 text = "the sandbox did not stop it in time and was destroyed"
                 self._finish(JobResult(Outcome.TIMED_OUT, message=text))
             self._retire(name)

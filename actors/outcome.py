@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from typing import TYPE_CHECKING, Any
 
 from actors.messages import CompileResult, JobResult, Outcome, Usage
@@ -31,8 +30,6 @@ def step_outcome(evidence: Mapping[str, Any], oom: int) -> Outcome:
         return Outcome.SUCCESS
     if oom > 0:
         return Outcome.OUT_OF_MEMORY
-    if evidence["signal"] == signal.SIGXCPU:
-        return Outcome.TIMED_OUT
     if evidence["signal"] is not None:
         return Outcome.SIGNALLED
     return Outcome.FAILURE

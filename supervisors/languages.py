@@ -69,7 +69,8 @@ def sandbox_config(settings: Settings) -> SandboxConfig:
         service=f"{settings.host}:{settings.port}",
         runtime=settings.runtime,
         reuse=settings.reuse,
-        jobs_max=min(settings.jobs_per_container_max, settings.uids_per_container),
+        # One uid is the janitor's, and one the next job's, which waits when the last ends.
+        jobs_max=min(settings.jobs_per_container_max, settings.uids_per_container - 2),
         age_s_max=settings.container_age_s_max,
         scrub_s=settings.scrub_s,
         grace_s=settings.deadline_grace_s,

@@ -140,7 +140,7 @@ class Settings(_Group):
     deadline_grace_s: Seconds = 3
     cpus: Rate = 1.0
     uid_first: Annotated[int, Field(ge=1000, le=2**31)] = 100_000
-    uids_per_container: Annotated[int, Field(ge=2, le=65_536)] = 1024
+    uids_per_container: Annotated[int, Field(ge=3, le=65_536)] = 1024
     attempts_max: Count = 3
     drain_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 10
 

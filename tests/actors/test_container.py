@@ -21,7 +21,7 @@ from samples import (
     make_run,
 )
 
-from actors.container import FLUSH_BYTES, FLUSH_S, START_S, Container
+from actors.container import BEGIN_S, FLUSH_BYTES, FLUSH_S, START_S, Container
 from actors.messages import (
     CancelJob,
     ContainerBusy,
@@ -553,6 +553,7 @@ def test_a_container_may_end_while_its_limit_is_being_set(box: Box) -> None:
 
 def test_a_runner_that_does_not_stop_a_job_is_destroyed(world: World, box: Box) -> None:
     box.busy()
+    box.twin.say(wire.PHASE, {"phase": "run"})
     box.twin.say(wire.STDOUT, b"1")
     deadline_s = LIMITS.wall_time_s + CONFIG.scrub_s + CONFIG.grace_s
     world.clock.advance(deadline_s - 0.1)
@@ -566,10 +567,25 @@ def test_a_runner_that_does_not_stop_a_job_is_destroyed(world: World, box: Box) 
 
 
 def test_compiling_has_its_own_time(world: World) -> None:
+    # Given a job that has been compiling almost as long as it may
     box = Box(world, C).busy()
-    world.clock.advance(10 + 5 + 5 + 3 - 0.1)
+    box.twin.say(wire.PHASE, {"phase": "compile"})
+    world.clock.advance(10 + 5 + 3 - 0.1)
+    assert box.is_alive()
+    # When it begins to run, then it has the time of a run
+    box.twin.say(wire.PHASE, {"phase": "run"})
+    world.clock.advance(LIMITS.wall_time_s + 5 + 3 - 0.1)
     assert box.is_alive()
     world.clock.advance(0.2)
+    box.assert_destroyed("deadline")
+
+
+def test_a_job_that_is_never_begun_is_run_elsewhere(world: World, box: Box) -> None:
+    box.busy()
+    world.clock.advance(BEGIN_S - 0.1)
+    assert box.is_alive()
+    world.clock.advance(0.2)
+    assert box.ends() == []
     box.assert_destroyed("deadline")
 
 

@@ -23,7 +23,7 @@ TABLE: list[tuple[str, dict[str, Any], Outcome]] = [
     ("SIGKILL and the cgroup counts", KILLED | {"oom": 1}, Outcome.OUT_OF_MEMORY),
     ("exit 1 after a child's OOM", {"exit_code": 1, "oom": 2}, Outcome.OUT_OF_MEMORY),
     ("exit 0 in spite of an OOM", {"oom": 1}, Outcome.SUCCESS),
-    ("SIGXCPU", {"exit_code": None, "signal": signal.SIGXCPU}, Outcome.TIMED_OUT),
+    ("SIGXCPU", {"exit_code": None, "signal": signal.SIGXCPU}, Outcome.SIGNALLED),
     ("wall time", KILLED | {"stopped": "wall"}, Outcome.TIMED_OUT),
     ("CPU time", KILLED | {"stopped": "cpu"}, Outcome.TIMED_OUT),
     ("output", KILLED | {"stopped": "output"}, Outcome.OUTPUT_EXCEEDED),

@@ -94,6 +94,6 @@ def test_the_sandbox_is_as_the_settings_say() -> None:
 
 def test_a_container_has_a_uid_for_each_of_its_jobs() -> None:
     few = sandbox_config(Settings(jobs_per_container_max=1000, uids_per_container=10))
-    assert (few.jobs_max, few.uids) == (10, 10)
+    assert (few.jobs_max, few.uids) == (8, 10)
     many = sandbox_config(Settings(jobs_per_container_max=5, uids_per_container=10))
     assert many.jobs_max == 5
