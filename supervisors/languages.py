@@ -69,7 +69,7 @@ def sandbox_config(settings: Settings) -> SandboxConfig:
         service=f"{settings.host}:{settings.port}",
         runtime=settings.runtime,
         reuse=settings.reuse,
-        # One uid is the janitor's, and one the next job's, which waits when the last ends.
+        # One uid is the janitor's, and one that of the job that waits after the last.
         jobs_max=min(settings.jobs_per_container_max, settings.uids_per_container - 2),
         age_s_max=settings.container_age_s_max,
         scrub_s=settings.scrub_s,
