@@ -40,13 +40,11 @@ if TYPE_CHECKING:
     from typing import Any
 
 IN_SITE = __name__ == "warmbox_launcher"
+_python: "dict[str, Any]" = {"__name__": "warmbox_starter"}
 if IN_SITE:
-    import ctypes
-
-    _prctl = ctypes.CDLL(None).prctl
-    _madvise = ctypes.CDLL(None).madvise
-    _madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
-    sys.path_importer_cache.pop(ctypes.__path__[0], None)
+    with open("/opt/warmbox/starter.py") as _file:
+        exec(compile(_file.read(), _file.name, "exec"), _python)
+    sys.path_importer_cache.pop(_python["ctypes"].__path__[0], None)
 for _name in set(sys.modules) - _modules_before:
     del sys.modules[_name]
 if IN_SITE:
@@ -65,8 +63,6 @@ FDS_MAX = 1024
 MESSAGE_BYTES = 1 << 16
 OOM_SCORE = b"500"
 STARTER_FD = 3
-_PR_SET_DUMPABLE = 4
-_MADV_POPULATE_WRITE = 23
 _S_IFMT, _S_IFDIR = 0o170000, 0o040000
 
 
@@ -221,7 +217,7 @@ def program(uid: int, fds: list[int]) -> None:
     control = take_stdio(fds)
     volunteer()
     if IN_SITE:
-        own_memory()
+        _python["warm_up"]()
     drop(uid, BOX_GID, uid)
     spec = marshal.loads(read_frame(control))
     if spec["files"] is not None:
@@ -240,25 +236,7 @@ def program(uid: int, fds: list[int]) -> None:
     sys.modules.pop("resource", None)  # wait4 imports it to name what it returns
     posix.closerange(3, FDS_MAX)
     fds.clear()
-    _prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)  # as after an exec: /proc/self is its own
-    masquerade(spec["argv"], spec["env"])
-
-
-def own_memory() -> None:
-    """Copy what is shared with the launcher now, while nobody waits for it.
-
-    A fork shares its parent's pages until it writes to one, and an interpreter
-    writes to most, at the latest when it ends: some thousand page faults, which
-    would be half of a short program's time. Then run what every program runs once,
-    for what faults otherwise. A kernel before 5.14 refuses the advice: only slower.
-    """
-    with open("/proc/self/maps") as maps:
-        lines = maps.read().splitlines()
-    for span, mode in (line.split()[:2] for line in lines):
-        if mode.startswith("rw"):
-            begin, end = (int(number, 16) for number in span.split("-"))
-            _madvise(begin, end - begin, _MADV_POPULATE_WRITE)
-    exec(compile("print(end=str())", "", "exec"), {})
+    _python["become"](spec["argv"], spec["env"])
 
 
 def make_folders() -> None:
@@ -313,23 +291,6 @@ def execute(argv: list[str], env: dict[str, str]) -> None:
     line = f"{name}: {problem.strerror}\n"
     posix.write(2, line.encode("utf-8", "replace"))
     posix._exit(126 if isinstance(problem, PermissionError) else 127)
-
-
-def masquerade(argv: list[str], env: dict[str, str]) -> None:
-    """Make this interpreter look as if it had been started with argv and env."""
-    import os  # noqa: PLC0415 - site has imported it long ago
-
-    sys.argv[1:] = argv[2:]
-    sys.orig_argv[1:] = argv[1:]
-    os.environ.clear()
-    os.environ.update(env)
-    posix.environ.clear()
-    posix.environ.update({k.encode(): v.encode() for k, v in env.items()})
-    # What is frozen is never collected, and at exit __main__ shall be: it holds the
-    # program's own objects, and some have a __del__.
-    main = type(sys)("__main__")
-    main.__dict__.update(sys.modules["__main__"].__dict__)
-    sys.modules["__main__"] = main
 
 
 # --------------------------------------------------------------------- starter

@@ -1,0 +1,170 @@
+"""What makes a fork of the launcher look like `python3 main.py`, and end as quickly.
+
+The launcher executes this file in the interpreter that it was started in, before it
+forks. A child calls `warm_up` before it waits for its job, and `become` with the job.
+
+The end. A forked interpreter shares its memory with the launcher until it writes to
+it, and an interpreter that finalises itself writes to nearly all: some thousand page
+faults, half of a short program's time. So when the main file has come to its end and
+nothing is left that could tell the difference, `leave` does what finalising does to
+the program's own objects (Py_FinalizeEx and finalize_modules in CPython 3.13: modules
+go in order of import, then the garbage, then what still lives is emptied, last first)
+and leaves the interpreter's own objects to the kernel. In any doubt it does nothing,
+and the interpreter finalises itself as always: after an exception or sys.exit, with
+threads, foreign extension modules, or changed modules of the standard library.
+"""
+
+import sys
+
+import _thread
+import _weakref
+import atexit
+import ctypes
+import gc
+import posix
+
+_libc = ctypes.CDLL(None)
+_prctl, _fflush = _libc.prctl, _libc.fflush
+_ModuleType = type(sys)
+_PR_SET_DUMPABLE = 4
+_TOOL = 4  # of the six that sys.monitoring has, one that no kind of tool has claimed
+_PY_START = sys.monitoring.events.PY_START
+_PY_RETURN = sys.monitoring.events.PY_RETURN
+_OWN_EXTENSIONS = sys.platlibdir + "/python3"
+
+_main_returned = False
+_sizes = {}
+
+
+def warm_up():
+    """Run what every program runs, for the page faults that it takes once."""
+    exec(compile("def f(a): return [a]\nprint(*f(str()), end=str())", "", "exec"), {})
+
+
+def become(argv, env):
+    """Make this interpreter look as if it had been started with argv and env."""
+    import os
+
+    _prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)  # as after an exec: /proc/self is its own
+    sys.argv[1:] = argv[2:]
+    sys.orig_argv[1:] = argv[1:]
+    os.environ.clear()
+    os.environ.update(env)
+    posix.environ.clear()
+    posix.environ.update({k.encode(): v.encode() for k, v in env.items()})
+    # What is frozen is never collected, and at exit __main__ shall be: it holds the
+    # program's own objects, and some have a __del__.
+    main = _ModuleType("__main__")
+    main.__dict__.update(sys.modules["__main__"].__dict__)
+    sys.modules["__main__"] = main
+    watch_main()
+
+
+# ------------------------------------------------------------------------ the end
+
+
+def watch_main():
+    """Have `leave` run at exit, and learn whether the main file came to its end."""
+    atexit.register(leave)  # the first that is registered is the last that runs
+    sys.monitoring.use_tool_id(_TOOL, "warmbox")
+    sys.monitoring.register_callback(_TOOL, _PY_START, started)
+    sys.monitoring.register_callback(_TOOL, _PY_RETURN, returned)
+    sys.monitoring.set_events(_TOOL, _PY_START)
+
+
+def started(code, _):
+    """Watch for the end of the main file's code, and of no other."""
+    if code.co_name == "<module>" and code.co_filename == "/box/work/main.py":
+        for name, module in sys.modules.items():
+            _sizes[name] = len(module.__dict__)
+        sys.monitoring.set_events(_TOOL, 0)
+        sys.monitoring.set_local_events(_TOOL, code, _PY_RETURN)
+    return sys.monitoring.DISABLE
+
+
+def returned(*_):
+    """The main file's code has come to its end; the exit code is 0."""
+    global _main_returned
+    _main_returned = True
+    sys.monitoring.free_tool_id(_TOOL)
+
+
+def leave():
+    """Finalise the program's objects and end, if nobody can tell the difference."""
+    if not _main_returned or is_unusual() or not flush():
+        return
+    names = list(sys.modules)
+    interpreters = [sys.modules[name] for name in _sizes if name != "__main__"]
+    own = [
+        (name, _weakref.ref(sys.modules[name])) for name in names if is_own(name)
+    ]
+    forget(names)
+    gc.collect()
+    for _, reference in reversed(own):
+        module = reference()
+        if module is not None:
+            clear(module.__dict__)
+        del module
+    status = 0 if flush() else 120
+    _fflush(None)
+    posix._exit(status)
+    interpreters.clear()  # never reached: they stay alive until here
+
+
+def is_own(name):
+    """Tell whether the program brought this module in, or is it."""
+    return name == "__main__" or name not in _sizes
+
+
+def is_unusual():
+    """Tell whether finalising would do more than `leave` does."""
+    if _thread._count() or gc.callbacks or gc.get_debug() or sys.gettrace():
+        return True
+    if sys.getprofile() or "_interpreters" in sys.modules:
+        return True
+    return any(map(is_unusual_module, list(sys.modules.items())))
+
+
+def is_unusual_module(item):
+    """Tell whether a module is changed, foreign, or none at all."""
+    name, module = item
+    if type(module) is not _ModuleType:
+        return True
+    if not is_own(name):
+        return len(module.__dict__) != _sizes[name]
+    path = module.__dict__.get("__file__")
+    if type(path) is not str or not path.endswith(".so"):
+        return False
+    return _OWN_EXTENSIONS not in path
+
+
+def forget(names):
+    """Take the modules away from whoever would still import them, as finalising does."""
+    for name in ("path", "argv", "ps1", "ps2", "path_hooks", "path_importer_cache"):
+        if hasattr(sys, name):
+            setattr(sys, name, None)
+    sys.meta_path = None
+    modules = sys.modules
+    for name in names:
+        modules[name] = None
+    modules.clear()
+
+
+def clear(namespace):
+    """Let go of a module's names: first those with one underscore, then the others."""
+    for underscored in (True, False):
+        for name in list(namespace):
+            single = name[:1] == "_" and name[1:2] != "_"
+            if name != "__builtins__" and (single or not underscored):
+                namespace[name] = None
+
+
+def flush():
+    """Flush the standard streams; False when one can't be, and nothing was lost."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None and not stream.closed:
+                stream.flush()
+        except BaseException:
+            return False
+    return True
