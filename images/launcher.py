@@ -18,7 +18,7 @@ janitor  after a job, as its uid: kills all that the uid runs, then removes all 
          signal it while it can signal them.
 
 For a language with a warm interpreter this file is executed by that interpreter's
-site start-up (a .pth line), on the command line of the program to come. It then must
+site start-up (in sitecustomize), on the command line of the program to come. It then must
 leave no trace: only built-in modules are imported, and all of them are taken out of
 sys.modules again.
 """
@@ -47,12 +47,6 @@ if IN_SITE:
     sys.path_importer_cache.pop(_python["ctypes"].__path__[0], None)
 for _name in set(sys.modules) - _modules_before:
     del sys.modules[_name]
-if IN_SITE:
-    try:
-        # site is about to, in every child
-        import sitecustomize  # type: ignore[import-not-found]  # noqa: F401
-    except ImportError:
-        pass
 
 BOX_GID = 990
 WORK = "/box/work"
@@ -236,7 +230,7 @@ def program(uid: int, fds: list[int]) -> None:
     sys.modules.pop("resource", None)  # wait4 imports it to name what it returns
     posix.closerange(3, FDS_MAX)
     fds.clear()
-    _python["become"](spec["argv"], spec["env"])
+    _python["become"](spec["argv"])
 
 
 def make_folders() -> None:
@@ -408,4 +402,7 @@ def spend(budget: list[int]) -> None:
         raise OverflowError("too many entries")
 
 
-serve(_socket.socket(fileno=int(posix.environ[b"WARMBOX_LAUNCHER"])))
+_control = _socket.socket(fileno=int(posix.environ[b"WARMBOX_LAUNCHER"]))
+if IN_SITE:
+    _python["prepare"]()
+serve(_control)

@@ -102,9 +102,9 @@ class Runner:
         directory that is there for that only.
         """
         if self.warm["kind"] != "fork":
-            return Launcher(LAUNCHER, "/")
+            return Launcher(LAUNCHER, "/", {})
         os.mkdir(WORK, 0o700)
-        return Launcher(self.warm["argv"], WORK)
+        return Launcher(self.warm["argv"], WORK, self.config["env"])
 
     # --------------------------------------------------------------------- life
 

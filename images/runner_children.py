@@ -83,7 +83,9 @@ class Child:
 class Launcher:
     """Fork requests out, exit notices in."""
 
-    def __init__(self, argv: Sequence[str], folder: str) -> None:
+    def __init__(
+        self, argv: Sequence[str], folder: str, env: Mapping[str, str]
+    ) -> None:
         self.exits: dict[int, Exit] = {}
         """The children of this job that have ended."""
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -92,7 +94,7 @@ class Launcher:
         self.pid = os.fork()
         if self.pid == 0:
             try:
-                _execute(argv, folder, theirs, fds)
+                _execute(argv, folder, env, theirs, fds)
             finally:
                 os._exit(127)
         theirs.close()
@@ -151,16 +153,20 @@ class Launcher:
 
 
 def _execute(
-    argv: Sequence[str], folder: str, control: socket.socket, fds: Sequence[int]
+    argv: Sequence[str],
+    folder: str,
+    env: Mapping[str, str],
+    control: socket.socket,
+    fds: Sequence[int],
 ) -> None:
     """Become the launcher."""
     os.chdir(folder)
     for target, fd in enumerate(fds):
         os.dup2(fd, target)
     control.set_inheritable(True)
-    env = {**BASE_ENV, "WARMBOX_LAUNCHER": str(control.fileno())}
+    own = {"WARMBOX_LAUNCHER": str(control.fileno())}
     try:
-        os.execvpe(argv[0], list(argv), env)
+        os.execvpe(argv[0], list(argv), {**BASE_ENV, **env, **own})
     except OSError as error:
         sys.stderr.write(f"{argv[0]}: {error}\n")
 

@@ -36,28 +36,32 @@ _main_returned = False
 _sizes = {}
 
 
-def warm_up():
-    """Run what every program runs, for the page faults that it takes once."""
-    exec(compile("def f(a): return [a]\nprint(*f(str()), end=str())", "", "exec"), {})
-
-
-def become(argv, env):
-    """Make this interpreter look as if it had been started with argv and env."""
+def prepare():
+    """Before all forks: the environment is already the programs', but for our part."""
     import os
 
-    _prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)  # as after an exec: /proc/self is its own
-    sys.argv[1:] = argv[2:]
-    sys.orig_argv[1:] = argv[1:]
-    os.environ.clear()
-    os.environ.update(env)
-    posix.environ.clear()
-    posix.environ.update({k.encode(): v.encode() for k, v in env.items()})
+    del os.environ["WARMBOX_LAUNCHER"]  # posix.environ is the dictionary beneath
+
+
+def warm_up():
+    """Do, while nobody waits, all that does not depend on the job.
+
+    Also run once what every program runs, for the page faults that it takes once.
+    """
     # What is frozen is never collected, and at exit __main__ shall be: it holds the
     # program's own objects, and some have a __del__.
     main = _ModuleType("__main__")
     main.__dict__.update(sys.modules["__main__"].__dict__)
     sys.modules["__main__"] = main
     watch_main()
+    exec(compile("def f(a): return [a]\nprint(*f(str()), end=str())", "", "exec"), {})
+
+
+def become(argv):
+    """Make this interpreter look as if it had been started with argv."""
+    _prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)  # as after an exec: /proc/self is its own
+    sys.argv[1:] = argv[2:]
+    sys.orig_argv[1:] = argv[1:]
 
 
 # ------------------------------------------------------------------------ the end
@@ -77,7 +81,6 @@ def started(code, _):
     if code.co_name == "<module>" and code.co_filename == "/box/work/main.py":
         for name, module in sys.modules.items():
             _sizes[name] = len(module.__dict__)
-        sys.monitoring.set_events(_TOOL, 0)
         sys.monitoring.set_local_events(_TOOL, code, _PY_RETURN)
     return sys.monitoring.DISABLE
 
