@@ -86,7 +86,7 @@ chromium:
 # pip is the last thing that appears in a virtual environment, so a set-up that was
 # interrupted starts again.
 .venv/bin/pip:
-	@for python in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
+	@for python in $(PYTHON) /usr/bin/python3 python3 python3.14 python3.13 python3.12 python3.11; do \
 		version=$$($$python -c 'import sys; v = sys.version_info; \
 			print("%d.%d" % v[:2]); sys.exit(v < (3, 11))' 2>/dev/null) && break; \
 	done || { echo "warmbox: Python 3.11 or newer is needed" >&2; exit 1; }; \

@@ -68,6 +68,7 @@ BEGIN_S = 15.0
 """A runner that has not begun with a job after so long will not."""
 FLUSH_S = 0.015
 """Output is shown at most this much later than written, in fewer, larger events."""
+FIRST_FLUSH_S = 0.003
 FLUSH_BYTES = 32 * 1024
 
 State = Literal["starting", "idle", "busy", "scrubbing"]
@@ -125,6 +126,7 @@ class Container(Actor):
         self._ends: list[JobFinished] = []
         self._held: list[bytes] = []
         self._flushed_at = 0.0
+        self._flush_due = False
         self._jobs = 0
         self._born_at = context.now()
         self._done_at = 0.0
@@ -361,21 +363,28 @@ class Container(Actor):
         self._publish(self._output.take_all(self._phase))
         self._run = None
         self.cancel_timer("deadline")
+        self.cancel_timer("flush")
+        self._flush_due = False
         self._done_at = self.now()
         self.tell(self._scheduler, SlotFreed(self.name))
 
     # ------------------------------------------------------------------- output
 
     def _flush_soon(self) -> None:
-        """Show the first output at once, and what follows close on it together."""
-        quiet = self.now() - self._flushed_at >= FLUSH_S
-        if quiet or self._output.size >= FLUSH_BYTES:
+        """Show the first output nearly at once, and what follows close on it together.
+
+        Nearly: a quick program's end comes along with all that it wrote.
+        """
+        if self._output.size >= FLUSH_BYTES:
             self._flush()
-        elif not self.has_timer("flush"):
-            self.set_timer("flush", FLUSH_S)
+        elif not self._flush_due:
+            quiet = self.now() - self._flushed_at >= FLUSH_S
+            self.set_timer("flush", FIRST_FLUSH_S if quiet else FLUSH_S)
+            self._flush_due = True
 
     def _flush(self) -> None:
         self._flushed_at = self.now()
+        self._flush_due = False
         self._publish(self._output.take())
 
     def _publish(self, bodies: Iterable[EventBody | Output]) -> None:

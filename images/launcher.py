@@ -18,8 +18,8 @@ janitor  after a job, as its uid: kills all that the uid runs, then removes all 
          signal it while it can signal them.
 
 For a language with a warm interpreter this file is executed by that interpreter's
-site start-up (in sitecustomize), on the command line of the program to come. It then must
-leave no trace: only built-in modules are imported, and all of them are taken out of
+site start-up (in sitecustomize), on the command line of the program to come. It then
+must leave no trace: only built-in modules are imported, and all of them are taken out of
 sys.modules again.
 """
 

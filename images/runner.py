@@ -198,7 +198,6 @@ class Runner:
     ) -> Step:
         """Let the next waiting child do the step, and watch it to its end."""
         limits = Limits(spec["wall_s"], spec["cpu_s"], spec["output_bytes"])
-        self.host.send_json(wire.PHASE, {"phase": spec["phase"]})
         step = Step(spec["phase"], limits, stdin, self.host, self.launcher, self.cpu)
         child = self.begin(job, spec, files)
         if not step.watch(child, self.wake, self.reap) or self.leftovers():
@@ -230,6 +229,7 @@ class Runner:
             self.starter.close()  # it ends, and counts no more
         child = self.waiting.pop(0) if self.waiting else self.make("program")
         child.tell(marshal.dumps(message), deadline)
+        self.host.send_json(wire.PHASE, {"phase": spec["phase"]})
         child.expect(b"+", deadline)
         if warm != "exec" or not self.starter:
             return child

@@ -90,8 +90,8 @@ class EmbeddedBroker(Actor):
         else:
             self._store.add(job)
             self._append((JobEvent(job.id, 1, Accepted(job.language, job.created_at)),))
-            message.reply(PublishReply("accepted"))
             self._deliver(job)
+            message.reply(PublishReply("accepted"))
 
     def subscribe_jobs(self, message: SubscribeJobs) -> None:
         """Deliver all unfinished jobs of the language, then each new one."""

@@ -54,6 +54,8 @@ def warm_up():
     main.__dict__.update(sys.modules["__main__"].__dict__)
     sys.modules["__main__"] = main
     watch_main()
+    # Where site looks for it, in the home of a job, it never is: spare it the search.
+    sys.modules["usercustomize"] = None
     exec(compile("def f(a): return [a]\nprint(*f(str()), end=str())", "", "exec"), {})
 
 
@@ -79,6 +81,7 @@ def watch_main():
 def started(code, _):
     """Watch for the end of the main file's code, and of no other."""
     if code.co_name == "<module>" and code.co_filename == "/box/work/main.py":
+        sys.modules.pop("usercustomize", None)
         for name, module in sys.modules.items():
             _sizes[name] = len(module.__dict__)
         sys.monitoring.set_local_events(_TOOL, code, _PY_RETURN)
@@ -98,9 +101,7 @@ def leave():
         return
     names = list(sys.modules)
     interpreters = [sys.modules[name] for name in _sizes if name != "__main__"]
-    own = [
-        (name, _weakref.ref(sys.modules[name])) for name in names if is_own(name)
-    ]
+    own = [(name, _weakref.ref(sys.modules[name])) for name in names if is_own(name)]
     forget(names)
     gc.collect()
     for _, reference in reversed(own):
