@@ -19,8 +19,7 @@ janitor  after a job, as its uid: kills all that the uid runs, then removes all 
 
 For a language with a warm interpreter this file is executed by that interpreter's
 site start-up (in sitecustomize), on the command line of the program to come. It then
-must leave no trace: only built-in modules are imported, and all of them are taken out of
-sys.modules again.
+must leave no trace: what is imported here is taken out of sys.modules again.
 """
 
 import sys
