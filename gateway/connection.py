@@ -74,13 +74,13 @@ class Connection(WSGIHandler):
         with suppress(OSError):
             self.socket.shutdown(socket.SHUT_RD)
 
-    def MessageClass(self, fp: Any, *_: Any) -> Any:  # noqa: N802 - pywsgi's name
+    def MessageClass(self, fp: Any, *_args: Any) -> Any:  # noqa: N802 - pywsgi's name
         """Read the header fields, strictly (RFC 9112, section 5).
 
         pywsgi would have the parser for mail do it, which takes longer than all else
         that a request needs, and takes a line without a colon for the body's first.
         """
-        headers = OldMessage()
+        headers: Any = OldMessage()
         for _ in range(_FIELDS_MAX):
             line = fp.readline(_FIELD_BYTES_MAX)
             if line in {b"\r\n", b"\n", b""}:
