@@ -269,6 +269,11 @@ print("home", os.access(os.environ["HOME"], os.W_OK))
     ]
 
 
+# The C library's own, which no program may set: posix_spawn leaves them ignored, so
+# an engine that was started so (by make, say) hands that down to all containers.
+C_LIBRARY_SIGNALS = 1 << 31 | 1 << 32
+
+
 @pytest.mark.parametrize("language", ["bash", "c", "javascript"])
 def test_a_program_starts_as_under_a_shell(boxes: Boxes, language: str) -> None:
     look = 'ls /proc/$PPID/fd | head -3; grep -E "SigIgn|SigBlk" /proc/$PPID/status'
@@ -286,7 +291,7 @@ def test_a_program_starts_as_under_a_shell(boxes: Boxes, language: str) -> None:
     )
     # bash ignores SIGQUIT while it waits, system() SIGINT too, Node SIGPIPE and SIGXFSZ
     ignored = {"bash": 0x4, "c": 0x6, "javascript": 0x1001000}[language]
-    assert lines[-1] == f"SigIgn:\t{ignored:016x}"
+    assert int(lines[-1].removeprefix("SigIgn:"), 16) & ~C_LIBRARY_SIGNALS == ignored
 
 
 def test_our_processes_are_closed_to_a_program(boxes: Boxes) -> None:
