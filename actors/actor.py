@@ -24,6 +24,7 @@ from gevent.event import Event
 
 from actors.directory import AnyRef, Directory, send
 from actors.messages import Boot, ChildExited, Tick
+from actors.timer import Timer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,9 +51,7 @@ class Context:
     directory: Directory
     parent: AnyRef | None = None
     now: Callable[[], float] = field(default=time.monotonic)
-    after: Callable[[float, Callable[[], object]], Any] = field(
-        default=gevent.spawn_later
-    )
+    after: Callable[[float, Callable[[], object]], Any] = Timer
     gone: Event = field(default_factory=Event)
     """Set when the actor has cleaned up; pykka's own event is set before that."""
 
@@ -112,7 +111,7 @@ class Actor(pykka.ThreadingActor):
         """Forget the timer of this name, if there is one."""
         _, timer = self._timers.pop(name, (0, None))
         if timer is not None:
-            timer.kill(block=False)
+            timer.kill()
 
     def has_timer(self, name: str) -> bool:
         """Tell whether the timer of this name is set."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 import gevent
 from gevent.queue import Queue
@@ -68,7 +68,7 @@ BEGIN_S = 15.0
 """A runner that has not begun with a job after so long will not."""
 FLUSH_S = 0.015
 """Output is shown at most this much later than written, in fewer, larger events."""
-FIRST_FLUSH_S = 0.003
+FIRST_FLUSH_S = 0.005
 FLUSH_BYTES = 32 * 1024
 
 State = Literal["starting", "idle", "busy", "scrubbing"]
@@ -113,6 +113,10 @@ class Container(Actor):
         self._scheduler = scheduler
         self._broker = broker
         self._state: State | None = None
+        self._gauges = {
+            state: instruments.containers.labels(self._language, state)
+            for state in get_args(State)
+        }
         self._attached: Attached | None = None
         self._decoder = wire.Decoder(wire.RUNNER_KINDS, wire.REPLY_BYTES_MAX)
         self._outbox: Queue[bytes | None] = Queue()
@@ -447,7 +451,7 @@ class Container(Actor):
         """Change state, and the gauge with it."""
         for known, step in ((self._state, -1), (state, 1)):
             if known is not None:
-                instruments.containers.labels(self._language, known).inc(step)
+                self._gauges[known].inc(step)
         self._state = state
 
     def clean_up(self, *, crashed: bool) -> None:

@@ -220,7 +220,6 @@ class LanguageQueue(Actor):
     def _finish(self, entry: Entry, result: JobResult) -> None:
         entry.state, entry.result = "ending", result
         self._publish(entry, Finished(result), confirm_to=self.name)
-        self._measure(entry, result)
 
     def events_confirmed(self, message: EventsConfirmed) -> None:
         """The end is in the stream for good: the broker may forget the job."""
@@ -229,6 +228,7 @@ class LanguageQueue(Actor):
             if entry is not None and entry.state == "ending":
                 del self._entries[event.job_id]
                 self.tell(self._broker, AckJob(entry.lease))
+                self._measure(entry)
 
     def _publish(
         self, entry: Entry, body: EventBody, confirm_to: str | None = None
@@ -236,7 +236,10 @@ class LanguageQueue(Actor):
         event = JobEvent(entry.lease.job.id, entry.attempt, body)
         self.tell(self._broker, PublishEvents((event,), confirm_to))
 
-    def _measure(self, entry: Entry, result: JobResult) -> None:
+    def _measure(self, entry: Entry) -> None:
+        """Count the job, now that nobody waits for its end any more."""
+        result = entry.result
+        assert result is not None  # noqa: S101 - it has ended
         instruments.jobs_total.labels(self._language, result.outcome.value).inc()
         total_ms = (self.now() - entry.since) * 1e3
         for phase, ms in (*phases(result.usage), ("total", total_ms)):

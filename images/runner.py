@@ -23,6 +23,7 @@ The last uid of the container's range belongs to its janitors.
 
 from __future__ import annotations
 
+import gc
 import json
 import marshal
 import os
@@ -67,6 +68,8 @@ class Runner:
 
     def __init__(self, config: dict[str, Any]) -> None:
         self.config = config
+        gc.collect()
+        gc.freeze()
         self.warm: dict[str, Any] = config["warm"] or {"kind": "", "argv": LAUNCHER}
         self.host = Host()
         self.cpu = Gauge(CPU_MS)

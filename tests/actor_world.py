@@ -34,8 +34,7 @@ class Timer:
         self.call = call
         self.killed = False
 
-    def kill(self, *, block: bool) -> None:
-        assert not block
+    def kill(self) -> None:
         self.killed = True
 
 

@@ -260,7 +260,7 @@ def test_the_default_clock_is_a_monotonic_one_with_real_timers(world: World) -> 
     context = Context("real", world.directory)
     assert context.now() <= context.now()
     timer = context.after(1000, bool)
-    timer.kill(block=False)
+    timer.kill()
 
 
 def test_an_actor_that_sets_a_timer_must_handle_it(world: World) -> None:

@@ -323,6 +323,7 @@ def test_ends_and_their_phases_are_counted(world: World, queue: Queue) -> None:
     queue.run()
     world.clock.advance(3)
     queue.tell(JobFinished("j1", 1, SUCCESS))
+    queue.confirm()
     assert [
         round(now - then, 6) for now, then in zip(counts(), before, strict=True)
     ] == [1, 0.001, 0.002, 3, 0]
