@@ -13,12 +13,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SUITE = "trixie"
-# Spelled out, because only a mmdebstrap newer than the suite adds the last two itself.
-_SOURCES = (
-    f"deb http://deb.debian.org/debian {SUITE} main",
-    f"deb http://deb.debian.org/debian {SUITE}-updates main",
-    f"deb http://deb.debian.org/debian-security {SUITE}-security main",
-)
 _PACKAGES = ("mmdebstrap", "debian-archive-keyring")
 _TAIL_LINES = 20
 
@@ -31,10 +25,7 @@ def make_root(archive: Path, output: Callable[[str], None]) -> None:
     """Write a minimal Debian to the tar file `archive`, telling its progress."""
     if not shutil.which("mmdebstrap"):
         _install(output)
-    _run(
-        ["mmdebstrap", "--variant=minbase", SUITE, str(archive), *_SOURCES],
-        output,
-    )
+    _run(["mmdebstrap", "--variant=minbase", SUITE, str(archive)], output)
 
 
 def _install(output: Callable[[str], None]) -> None:
