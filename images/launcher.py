@@ -141,7 +141,7 @@ def become(
             starter(uid, fds, options)
         else:
             program(uid, fds)
-    except BaseException as error:
+    except BaseException as error:  # a child must end here, never go on as launcher
         if fds:
             say(fds[0], b"!" + repr(error).encode("utf-8", "replace"))
         posix._exit(125)

@@ -169,6 +169,6 @@ def flush():
         try:
             if stream is not None and not stream.closed:
                 stream.flush()
-        except BaseException:
-            return False
+        except BaseException:  # the program's own stream may raise anything
+            return False  # and the interpreter's finalising reports it
     return True
