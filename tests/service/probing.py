@@ -6,14 +6,14 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from http_api import Api
     from service_process import ServiceProcess
 
 ROUNDS_MAX = 10
-HOLD_S = 0.15
-"""A probe stays this long, so that the others go elsewhere."""
 
-PROBE = f"""
-import json, os, time
+# It stays until it is told to go, so that the others run elsewhere.
+PROBE = """
+import json, os, sys
 
 def names(folder):
     try:
@@ -27,14 +27,14 @@ def used(folder):
 
 def parent(pid):
     try:
-        with open(f"/proc/{{pid}}/stat") as file:
+        with open(f"/proc/{pid}/stat") as file:
             return int(file.read().rpartition(")")[2].split()[1])
     except OSError:
         return 0
 
 def uid(pid):
     try:
-        return os.stat(f"/proc/{{pid}}").st_uid
+        return os.stat(f"/proc/{pid}").st_uid
     except FileNotFoundError:
         return None
 
@@ -46,18 +46,18 @@ family, pid = set(), os.getpid()
 while pid > 1:
     family.add(pid)
     pid = parent(pid)
-others = {{int(name): uid(int(name)) for name in os.listdir("/proc") if name.isdigit()}}
-print(json.dumps({{
+others = {int(name): uid(int(name)) for name in os.listdir("/proc") if name.isdigit()}
+print(json.dumps({
     "host": os.uname().nodename,
-    "places": {{f: names(f) for f in ("/tmp", "/dev/shm", "/dev/mqueue")}},
+    "places": {f: names(f) for f in ("/tmp", "/dev/shm", "/dev/mqueue")},
     "box": names("/box"),
     "home": names(os.environ["HOME"]),
-    "inodes": {{folder: used(folder) for folder in ("/tmp", "/dev/shm")}},
-    "foreign": {{p: u for p, u in others.items() if p not in family and u}},
+    "inodes": {folder: used(folder) for folder in ("/tmp", "/dev/shm")},
+    "foreign": {p: u for p, u in others.items() if p not in family and u},
     "roots": sum(u == 0 for p, u in others.items() if p not in family),
     "ipc": [rows("shm"), rows("sem"), rows("msg")],
-}}))
-time.sleep({HOLD_S})
+}), flush=True)
+sys.stdin.read()
 """
 
 # What can't run Python by itself becomes the image's own: the runner needs it there.
@@ -74,22 +74,41 @@ _BECOME = {
 def check_all_clean(service: ServiceProcess, language: str) -> None:
     """Run probes until each container of the language has had one."""
     service.wait_settled(language)
-    unseen = {name[:12] for name in service.containers(language)}
+    unseen = names_of(service, language)
     assert unseen
     source = _BECOME[language]
-    env = {"PROBE": PROBE} if "PROBE" in source else {}
-    jobs = len(unseen)
+    fields: dict[str, Any] = {"stdin_open": True}
+    if "PROBE" in source:
+        fields["env"] = {"PROBE": PROBE}
     for _ in range(ROUNDS_MAX):
-        ids = [service.api.submit(language, source, env=env) for _ in range(jobs)]
-        for job_id in ids:
-            result = service.api.result(job_id)
-            assert result.outcome == "success", result
-            found = json.loads(result.stdout)
+        for found in probe(service.api, len(unseen), language, source, fields):
             check_clean(found)
             unseen.discard(found["host"])
+        # The list may have had one that was just being destroyed.
+        unseen &= names_of(service, language)
         if not unseen:
             return
     raise AssertionError(f"no probe reached {unseen}")
+
+
+def probe(api: Api, count: int, *program: Any) -> list[dict[str, Any]]:
+    """Return what as many probes find that are there at the same time."""
+    language, source, fields = program
+    ids = [api.submit(language, source, **fields) for _ in range(count)]
+    for job_id in ids:
+        with api.follow(job_id) as events:
+            events.until("stdout")
+    for job_id in ids:
+        api.send_stdin(job_id, end=True)
+    results = [api.result(job_id) for job_id in ids]
+    for result in results:
+        assert result.outcome == "success", result
+    return [json.loads(result.stdout) for result in results]
+
+
+def names_of(service: ServiceProcess, language: str) -> set[str]:
+    """Return the host names of the language's containers."""
+    return {name[:12] for name in service.containers(language)}
 
 
 def check_clean(found: dict[str, Any]) -> None:
