@@ -212,13 +212,15 @@ def program(uid: int, fds: list[int]) -> None:
     if IN_SITE:
         _python["warm_up"]()
     drop(uid, BOX_GID, uid)
-    spec = marshal.loads(read_frame(control))
-    if spec["files"] is not None:
-        make_folders()
+    message = read_frame(control)
+    if not message:  # the container is clean: what the next job needs can be made
+        make_folders(uid)
+        message = read_frame(control)
     posix.setresgid(uid, uid, uid)
-    if spec["files"] is not None:
-        stage(uid, spec["files"])
+    spec = marshal.loads(message)
     posix.chdir(WORK)
+    if spec["files"] is not None:
+        stage(spec["files"])
     if spec["then"] != "exit":
         set_limits(spec["limits"])
     say(control, b"+")
@@ -232,16 +234,17 @@ def program(uid: int, fds: list[int]) -> None:
     _python["become"](spec["argv"])
 
 
-def make_folders() -> None:
+def make_folders(uid: int) -> None:
     """Make the job's folders where no job may; only the group is allowed to."""
     for folder in (WORK, HOME):
         posix.mkdir(folder, 0o700)
-
-
-def stage(uid: int, files: list[tuple[str, bytes]]) -> None:
-    """Write the job's files, as its uid, where no job has been before."""
+    posix.setresgid(uid, uid, uid)
     for folder in (WORK, HOME):
         posix.chown(folder, -1, uid)
+
+
+def stage(files: list[tuple[str, bytes]]) -> None:
+    """Write the job's files, as its uid, where no job has been before."""
     made = {WORK}
     for name, content in files:
         folder = WORK
@@ -284,6 +287,16 @@ def execute(argv: list[str], env: dict[str, str]) -> None:
     line = f"{name}: {problem.strerror}\n"
     posix.write(2, line.encode("utf-8", "replace"))
     posix._exit(126 if isinstance(problem, PermissionError) else 127)
+
+
+def running_code() -> list[object]:
+    """Return the code of all callers: the interpreter's start-up is among them."""
+    found: list[object] = []
+    frame: Any = sys._getframe()
+    while frame is not None:
+        found.append(frame.f_code)
+        frame = frame.f_back
+    return found
 
 
 # --------------------------------------------------------------------- starter
@@ -403,5 +416,7 @@ def spend(budget: list[int]) -> None:
 
 _control = _socket.socket(fileno=int(posix.environ[b"WARMBOX_LAUNCHER"]))
 if IN_SITE:
+    # All that would otherwise be freed, bit by bit, when a child goes on from here.
+    _python["launcher"] = globals(), running_code()
     _python["prepare"]()
 serve(_control)

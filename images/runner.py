@@ -61,6 +61,7 @@ MEMORY_SLACK_BYTES = 16 << 20
 START_S = 20
 PAUSE_S = 0.002
 LAGGING = {"space", "memory", "sockets"}
+MAKE_FOLDERS = b""
 
 
 class Runner:
@@ -131,7 +132,8 @@ class Runner:
             self.host.frames.clear()
 
     def ready(self, scrub_s: float) -> None:
-        """Tell the host that the container is clean."""
+        """Tell the host that the container is clean, and go ahead for the next job."""
+        self.waiting[0].tell(MAKE_FOLDERS, time.monotonic() + self.config["scrub_s"])
         self.host.send_json(wire.READY, {"scrub_ms": round(scrub_s * 1e3, 3)})
 
     def prepare(self) -> None:
@@ -232,7 +234,7 @@ class Runner:
             self.starter.close()  # it ends, and counts no more
         child = self.waiting.pop(0) if self.waiting else self.make("program")
         child.tell(marshal.dumps(message), deadline)
-        self.host.send_json(wire.PHASE, {"phase": spec["phase"]})
+        self.host.hold(wire.PHASE, json.dumps({"phase": spec["phase"]}).encode())
         child.expect(b"+", deadline)
         if warm != "exec" or not self.starter:
             return child

@@ -15,6 +15,8 @@ from collections import deque
 from images import wire
 
 READ_BYTES = 65536
+HOLD_S = 0.002
+HELD_BYTES_MAX = 4096
 _STDIN, _STDOUT = 0, 1
 
 
@@ -29,6 +31,8 @@ class Host:
         self._decoder = wire.Decoder(wire.HOST_KINDS, wire.FRAME_BYTES_MAX)
         self.frames: deque[tuple[int, bytes]] = deque()
         """Received, and not yet looked at."""
+        self._held = bytearray()
+        self._held_since = 0.0
 
     def receive(self) -> None:
         """Take in what has come, waiting if nothing has."""
@@ -50,10 +54,38 @@ class Host:
             self.receive()
 
     def send(self, kind: int, payload: bytes) -> None:
-        """Write one frame."""
-        frame = memoryview(wire.encode(kind, payload))
-        while frame:
-            frame = frame[os.write(_STDOUT, frame) :]
+        """Write one frame, behind those that are held back."""
+        self._held += wire.encode(kind, payload)
+        self.flush()
+
+    def hold(self, kind: int, payload: bytes) -> None:
+        """Have the frame written soon: along with the next, or at the next `let_go`.
+
+        Each write wakes three processes of the host's, and a short program writes,
+        ends and is done in one.
+        """
+        if not self._held:
+            self._held_since = time.monotonic()
+        self._held += wire.encode(kind, payload)
+        if len(self._held) > HELD_BYTES_MAX:
+            self.flush()
+
+    def let_go(self) -> float | None:
+        """Write what has been held long enough; return seconds until the rest is."""
+        if not self._held:
+            return None
+        left = self._held_since + HOLD_S - time.monotonic()
+        if left > 0:
+            return left
+        self.flush()
+        return None
+
+    def flush(self) -> None:
+        """Write all that is held."""
+        held, self._held = self._held, bytearray()
+        data = memoryview(held)
+        while data:
+            data = data[os.write(_STDOUT, data) :]
 
     def send_json(self, kind: int, message: object) -> None:
         """Write one frame with a JSON payload."""

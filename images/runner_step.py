@@ -136,6 +136,9 @@ class Step:
             elif self._stdin.data:
                 poller.register(fd, select.POLLOUT)
         left = self._started + self._limits.wall_s - time.monotonic()
+        held_s = self._host.let_go()
+        if held_s is not None:
+            left = min(left, held_s)
         timeout_s = 0 if self._over() else max(0, min(left, TICK_S))
         return {fd for fd, _ in poller.poll(timeout_s * 1000)}
 
@@ -176,7 +179,7 @@ class Step:
             self.stopped = self.stopped or "output"
         if kept := data[: self._output_left]:
             self._output_left -= len(kept)
-            self._host.send(_KINDS[name], kept)
+            self._host.hold(_KINDS[name], kept)
         return len(data)
 
     def _keep_limits(self) -> None:

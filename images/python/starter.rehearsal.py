@@ -1,0 +1,5 @@
+def hello(name):
+    return [name]
+
+
+print(*hello(str()), end=str())
