@@ -120,6 +120,8 @@ class Container(Actor):
         self._attached: Attached | None = None
         self._decoder = wire.Decoder(wire.RUNNER_KINDS, wire.REPLY_BYTES_MAX)
         self._outbox: Queue[bytes | None] = Queue()
+        self._writing = False
+        """Whether the writer has something to write."""
         self._run: RunJob | None = None
         self._tenant: str | None = None
         self._memory_mb = defaults.memory_mb
@@ -127,7 +129,6 @@ class Container(Actor):
         self._begun = False
         self._output = OutputBuffer()
         self._unsent: list[JobEvent] = []
-        self._ends: list[JobFinished] = []
         self._held: list[bytes] = []
         self._flushed_at = 0.0
         self._flush_due = False
@@ -173,11 +174,21 @@ class Container(Actor):
             log.warning("%s said: %r", self.name, attached.stderr)
         send(self.actor_ref, StreamEnded(reason))
 
+    def _send(self, frame: bytes) -> None:
+        """Write what can be written at once, and leave the rest to the writer."""
+        assert self._attached is not None  # noqa: S101 - an idle container has it
+        if not self._writing:
+            frame = frame[self._attached.send_now(frame) :]
+        if frame:
+            self._writing = True
+            self._outbox.put(frame)
+
     def _write(self, attached: Attached) -> None:
         """Writer greenlet: a write may wait for the runner; a handler may not."""
         try:
             while (data := self._outbox.get()) is not None:
                 attached.send(data)
+                self._writing = not self._outbox.empty()
         except OSError:
             return  # the reader sees the end of the stream
 
@@ -322,12 +333,12 @@ class Container(Actor):
         assert self._run is not None  # noqa: S101 - run_job set it
         job = self._run.lease.job
         compile_s = compile_wall_s(self._defaults.language)
-        self._outbox.put(job_frame(job, self._defaults, compile_s))
+        self._send(job_frame(job, self._defaults, compile_s))
         self._begun = False
         self.set_timer("deadline", BEGIN_S)
         held, self._held = self._held, []
         for frame in held:
-            self._outbox.put(frame)
+            self._send(frame)
 
     def _pass_on(self, frame: bytes) -> None:
         """Send what follows the job, which may still wait for its memory limit.
@@ -335,7 +346,7 @@ class Container(Actor):
         The runner drops what belongs to no job that it has.
         """
         if self.has_timer("deadline"):
-            self._outbox.put(frame)
+            self._send(frame)
         else:
             self._held.append(frame)
 
@@ -363,8 +374,10 @@ class Container(Actor):
         """Hand the job's end to its queue; the slot is free."""
         run = self._run
         assert run is not None  # noqa: S101 - busy
-        self._ends.append(JobFinished(run.lease.job.id, run.attempt, result))
-        self._publish(self._output.take_all(self._phase))
+        self._note(self._output.take_all(self._phase))
+        rest, self._unsent = tuple(self._unsent), []
+        job_id = run.lease.job.id
+        self.tell(self._queue, JobFinished(job_id, run.attempt, result, rest))
         self._run = None
         self.cancel_timer("deadline")
         self.cancel_timer("flush")
@@ -392,23 +405,19 @@ class Container(Actor):
         self._publish(self._output.take())
 
     def _publish(self, bodies: Iterable[EventBody | Output]) -> None:
+        self._note(bodies)
+        if not self._unsent:
+            return
+        if self.tell(self._broker, PublishEvents(tuple(self._unsent))):
+            self._unsent.clear()
+        else:
+            self.set_timer("unsent", FLUSH_S)  # the broker is being restarted
+
+    def _note(self, bodies: Iterable[EventBody | Output]) -> None:
         run = self._run
         if run is not None:
             job_id = run.lease.job.id
             self._unsent += [JobEvent(job_id, run.attempt, body) for body in bodies]
-        if self._unsent:
-            sent = self.tell(self._broker, PublishEvents(tuple(self._unsent)))
-            if not sent:
-                self.set_timer("unsent", FLUSH_S)  # the broker is being restarted
-                return
-            self._unsent.clear()
-        self._tell_ends()
-
-    def _tell_ends(self) -> None:
-        """Only now may the queue publish an end: all output is before it."""
-        ends, self._ends = self._ends, []
-        for finished in ends:
-            self.tell(self._queue, finished)
 
     # ----------------------------------------------------------------------- end
 
@@ -460,7 +469,6 @@ class Container(Actor):
         self._enter(None)
         self._outbox.put(None)
         self._publish(())
-        self._tell_ends()
         gone = ContainerGone(self.name, self._language)
         self.tell(self._queue, gone)
         self.tell(self._scheduler, gone)

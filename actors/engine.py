@@ -8,6 +8,8 @@ close one, and in which order to let a container go.
 from __future__ import annotations
 
 import logging
+import os
+import ssl
 import struct
 import time
 from contextlib import suppress
@@ -56,6 +58,15 @@ class Attached:
     def send(self, data: bytes) -> None:
         """Write to the container's stdin; blocks while it does not read."""
         self._socket.sendall(data)
+
+    def send_now(self, data: bytes) -> int:
+        """Write as much to the container's stdin as goes without waiting."""
+        if isinstance(self._socket, ssl.SSLSocket):
+            return 0
+        try:
+            return os.write(self._socket.fileno(), data)  # non-blocking under gevent
+        except OSError:
+            return 0  # full, or at its end: `send` waits, or tells
 
     def receive(self) -> bytes:
         """Return the next bytes of stdout, or nothing at the end of the stream.

@@ -65,6 +65,8 @@ class Entry:
     cancelled: bool = False
     result: JobResult | None = None
     """Set while the terminal event waits for its confirm."""
+    rest: tuple[JobEvent, ...] = ()
+    """What its container published along with the end."""
     stdin: list[SendStdin] = field(default_factory=list)
     stdin_bytes: int = 0
 
@@ -99,7 +101,7 @@ class LanguageQueue(Actor):
         self.tell(self._broker, SubscribeJobs(self._language, self.name))
         for entry in self._entries.values():
             if entry.result is not None:  # its terminal event may have been lost
-                self._publish(entry, Finished(entry.result), confirm_to=self.name)
+                self._publish_end(entry, entry.result)
 
     def clean_up(self, *, crashed: bool) -> None:
         """The pool goes down with its queue, and the broker delivers again."""
@@ -208,6 +210,7 @@ class LanguageQueue(Actor):
             return  # its end is known already
         if entry.attempt != message.attempt:
             return  # an attempt that was given up
+        entry.rest = message.rest
         self._finish(entry, message.result)
 
     def _give_up(self, entry: Entry) -> None:
@@ -219,7 +222,12 @@ class LanguageQueue(Actor):
 
     def _finish(self, entry: Entry, result: JobResult) -> None:
         entry.state, entry.result = "ending", result
-        self._publish(entry, Finished(result), confirm_to=self.name)
+        self._publish_end(entry, result)
+
+    def _publish_end(self, entry: Entry, result: JobResult) -> None:
+        end = JobEvent(entry.lease.job.id, entry.attempt, Finished(result))
+        events = (*entry.rest, end)
+        self.tell(self._broker, PublishEvents(events, confirm_to=self.name))
 
     def events_confirmed(self, message: EventsConfirmed) -> None:
         """The end is in the stream for good: the broker may forget the job."""
@@ -230,11 +238,9 @@ class LanguageQueue(Actor):
                 self.tell(self._broker, AckJob(entry.lease))
                 self._measure(entry)
 
-    def _publish(
-        self, entry: Entry, body: EventBody, confirm_to: str | None = None
-    ) -> None:
+    def _publish(self, entry: Entry, body: EventBody) -> None:
         event = JobEvent(entry.lease.job.id, entry.attempt, body)
-        self.tell(self._broker, PublishEvents((event,), confirm_to))
+        self.tell(self._broker, PublishEvents((event,)))
 
     def _measure(self, entry: Entry) -> None:
         """Count the job, now that nobody waits for its end any more."""

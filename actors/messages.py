@@ -338,6 +338,8 @@ class JobFinished:
     job_id: str
     attempt: int
     result: JobResult
+    rest: tuple[JobEvent, ...] = ()
+    """The job's last events before its end, to be published along with it."""
 
 
 @dataclass(frozen=True, slots=True)

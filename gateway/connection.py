@@ -12,6 +12,7 @@ import gevent
 from gevent.pywsgi import Input, OldMessage, WSGIHandler
 
 from gateway.problems import CONTENT_TYPE, KINDS, Problem
+from gateway.replies import LastChunk
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,6 +62,8 @@ class Connection(WSGIHandler):
 
     wsgi_input: Body
     server: Any  # a gateway.server.Server
+    _corked: bytearray | None = None
+    """Bytes that wait for what is sent along with them."""
 
     def __init__(self, sock: Any, address: str, server: Any) -> None:
         super().__init__(sock, address, server)
@@ -126,6 +129,39 @@ class Connection(WSGIHandler):
         super().handle_one_response()
         if self.wsgi_input.abandoned:
             self.close_connection = True
+
+    def process_result(self) -> None:
+        """Write the answer's body, piece by piece."""
+        super().process_result()
+        self._uncork()
+
+    def write(self, data: bytes) -> None:
+        """Write a piece of the body."""
+        if isinstance(data, LastChunk):
+            self._corked = bytearray()
+        super().write(data)
+
+    def _write_with_headers(self, data: bytes) -> None:
+        # pywsgi would send the head by itself: one more packet, and a client woken
+        # for nothing.
+        is_last = self._corked is not None
+        self._corked = bytearray()
+        try:
+            super()._write_with_headers(data)  # type: ignore[misc]  # not in the stubs
+        finally:
+            if not is_last:
+                self._uncork()
+
+    def _sendall(self, data: bytes | bytearray) -> None:
+        if self._corked is None:
+            super()._sendall(data)  # type: ignore[misc]  # not in the stubs
+        else:
+            self._corked += data
+
+    def _uncork(self) -> None:
+        data, self._corked = self._corked, None
+        if data:
+            self._sendall(data)
 
     def get_environ(self) -> dict[str, Any]:
         """Return the environment, with a body that has an end in any case."""

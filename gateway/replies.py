@@ -26,3 +26,9 @@ def reply(
     """Return the document as a response."""
     body = encode(document).encode()
     return bottle.HTTPResponse(body, status, {**_HEADERS, **(headers or {})})
+
+
+class LastChunk(bytes):
+    """The last bytes of a streamed answer: the stream's end goes out with them."""
+
+    __slots__ = ()

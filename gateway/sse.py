@@ -19,6 +19,7 @@ from actors.messages import (
     Restarted,
     Started,
 )
+from gateway.replies import LastChunk
 from gateway.views import as_utf8, encode, result
 from metrics import instruments
 
@@ -117,6 +118,9 @@ def _encoded(before: bytes, events: Iterable[NumberedEvent]) -> Iterator[bytes]:
     chunk = bytearray(before)
     for numbered in events:
         chunk += encode_event(numbered)
+        if isinstance(numbered.event.body, Finished):
+            yield LastChunk(chunk)
+            return
         if len(chunk) >= _CHUNK_BYTES:
             yield bytes(chunk)
             chunk.clear()

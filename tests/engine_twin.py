@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from actor_world import settle
@@ -23,7 +24,10 @@ class AttachedTwin(Attached):
     """A container and both ends of its stream.
 
     on_frame: plays the runner; called with each frame that the host has sent.
+    taken_at_once: how many bytes the stream takes without waiting.
     """
+
+    taken_at_once = 1 << 20
 
     def __init__(
         self, number: int, on_frame: Callable[[AttachedTwin, int, bytes], None]
@@ -46,6 +50,12 @@ class AttachedTwin(Attached):
         for kind, payload in self._decoder.feed(data):
             self.heard.append((kind, payload))
             self._on_frame(self, kind, payload)
+
+    def send_now(self, data: bytes) -> int:
+        taken = data[: self.taken_at_once]
+        with suppress(BrokenPipeError):
+            self.send(taken)
+        return len(taken)
 
     def receive(self) -> bytes:
         return self._stdout.get()

@@ -75,6 +75,7 @@ class Box:
         self.scheduler = world.probe("scheduler")
         self.broker = world.probe("broker")
         self.pool = world.parent
+        self._ends_seen = 0
 
     def start(self) -> Box:
         """Start the actor; its container does not say anything yet."""
@@ -112,15 +113,22 @@ class Box:
     def forget(self) -> None:
         for probe in (self.queue, self.scheduler, self.broker, self.pool):
             probe.take()
+        self._ends_seen = 0
         self.twin.take()
 
     def is_alive(self) -> bool:
         return self.world.is_alive(NAME)
 
     def events(self) -> list[JobEvent]:
-        """Return the events published since the last time."""
+        """Return the events published since the last time, and those with an end."""
         published = self.broker.take()
-        return [event for message in published for event in message.events]
+        events = [event for message in published for event in message.events]
+        return events + [event for end in self._new_ends() for event in end.rest]
+
+    def _new_ends(self) -> list[JobFinished]:
+        ends = self.queue.of(JobFinished)
+        new, self._ends_seen = ends[self._ends_seen :], len(ends)
+        return new
 
     def outputs(self) -> list[tuple[str, str, bytes]]:
         return [
@@ -430,21 +438,40 @@ def test_a_restarted_broker_gets_the_output_all_the_same(
     assert b"".join(data for _, _, data in box.outputs()) == b"12"
 
 
-def test_the_end_is_not_told_before_all_output_is(world: World, box: Box) -> None:
+def test_an_end_takes_along_what_was_not_published(world: World, box: Box) -> None:
     # Given output that found no broker
     box.busy()
     world.directory.strike("broker", box.broker.ref)
     box.twin.say(wire.STDOUT, b"1")
-    box.twin.done()
-    assert box.ends() == []
-    # When the broker is back and has the output
-    box.broker = world.probe("broker")
     world.clock.advance(FLUSH_S)
-    # Then the queue may tell the end
-    assert box.outputs() == [("run", "stdout", b"1")]
-    assert [end.outcome for end in box.ends()] == [Outcome.SUCCESS]
+    # When the job ends
+    box.twin.say(wire.STDOUT, b"2")
+    box.twin.done()
+    # Then its queue has all of it, in order, to publish with the end
+    (end,) = box.queue.of(JobFinished)
+    assert end.result.outcome is Outcome.SUCCESS
+    assert bodies(list(end.rest)) == [
+        Started(),
+        Output("run", "stdout", b"1"),
+        Output("run", "stdout", b"2"),
+    ]
+    # And nothing of it is published once more
+    box.broker = world.probe("broker")
+    world.clock.advance(1)
+    assert box.broker.take() == []
     box.twin.ready()
     assert box.scheduler.of(ContainerIdle) == [ContainerIdle(NAME, "python")]
+
+
+def test_what_the_stream_does_not_take_at_once_follows_in_order(box: Box) -> None:
+    # Given a stream that takes three bytes at once, then waits
+    box.idle()
+    box.twin.taken_at_once = 3
+    # When a job is sent, and more behind it
+    job = make_job(stdin_open=True)
+    box.tell(make_run(job), SendStdin("j1", "python", b"abc", end=True))
+    # Then each frame arrives whole, in order
+    assert box.twin.take_kinds() == [wire.JOB, wire.STDIN, wire.STDIN_END]
 
 
 # ----------------------------------------------------------------- stdin and cancel

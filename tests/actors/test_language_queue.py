@@ -26,6 +26,7 @@ from actors.messages import (
     JobsWaiting,
     Lease,
     Outcome,
+    Output,
     PublishEvents,
     Queued,
     ReportState,
@@ -443,6 +444,22 @@ def test_a_restarted_broker_is_asked_anew_and_given_the_ends_again(
         SubscribeJobs("python", "queue"),
         PublishEvents(end, confirm_to="queue"),
     ]
+
+
+def test_what_comes_with_an_end_is_published_with_it_each_time(queue: Queue) -> None:
+    queue.run()
+    queue.forget()
+    # When the container's last events come with the end
+    last = JobEvent("j1", 1, Output("run", "stdout", b"1"))
+    queue.tell(JobFinished("j1", 1, SUCCESS, (last,)))
+    # Then they are published before it, in one
+    whole = PublishEvents((last, JobEvent("j1", 1, Finished(SUCCESS))), "queue")
+    assert queue.broker.take() == [whole]
+    # And again when the broker may have lost them
+    queue.tell(BrokerStarted())
+    assert queue.broker.of(PublishEvents) == [whole]
+    queue.confirm()
+    assert len(queue.broker.of(AckJob)) == 1
 
 
 @pytest.mark.parametrize("state", ["waiting", "running", "ending"])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import gevent
 import pytest
 from gateway_client import Gateway, running, shown
+from gevent.pywsgi import WSGIHandler
 from twins import SUCCESS, World, catalog
 
 from actors.messages import Finished
@@ -23,6 +24,20 @@ if TYPE_CHECKING:
 
 POST = b"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 BODY = b'{"language":"python","source":"print(1)"}'
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Remember each piece that a connection hands to its socket."""
+    pieces: list[bytes] = []
+    send = vars(WSGIHandler)["_sendall"]
+
+    def remember(handler: WSGIHandler, data: bytes) -> None:
+        pieces.append(bytes(data))
+        send(handler, data)
+
+    monkeypatch.setattr(WSGIHandler, "_sendall", remember)
+    return pieces
 
 
 @pytest.fixture
@@ -205,3 +220,30 @@ def test_ipv6() -> None:
             sock.sendall(POST + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY)
             assert read_answer(sock)[0] == 202
         assert gateway.world.only_job().job.client == "::/64"
+
+
+# ----------------------------------------------------------------- pieces that are sent
+
+
+def test_an_answer_is_sent_in_one_piece(gateway: Gateway, sent: list[bytes]) -> None:
+    gateway.get("/healthz")
+    (answer,) = sent
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert answer.endswith(b'\r\n\r\n{"status":"ok"}')
+
+
+def test_a_stream_is_opened_at_once_and_ends_with_its_last_event(
+    gateway: Gateway, sent: list[bytes]
+) -> None:
+    # Given a stream that is open
+    job_id = gateway.submit()
+    sent.clear()
+    stream = gateway.follow(job_id)
+    (opening,) = sent
+    assert b"\r\n\r\n3e\r\nretry: 2000\n: open\n\nid: 1\nevent: queued\n" in opening
+    # When the job ends
+    gateway.world.emit(job_id, Finished(SUCCESS))
+    # Then the last event and the stream's end are one piece
+    assert [name for _, name, _ in shown(stream)] == ["queued", "finished"]
+    assert len(sent) == 2
+    assert sent[1].endswith(b"\n\n\r\n0\r\n\r\n")
