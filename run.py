@@ -53,7 +53,8 @@ from supervisors.settings import Settings, SettingsError, to_text
 from supervisors.tree import tree
 
 IMAGES = Path(__file__).parent / "images"
-CLEAN_UP_S = 20
+CLEAN_UP_S = 120
+"""For Docker to remove all containers: a second, but a minute on a busy disk."""
 GC_OBJECTS = 20_000
 """New objects between two garbage collections: a job leaves no cycles to speak of."""
 LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
@@ -80,14 +81,15 @@ def serve(args: Args) -> int:
         check.kill()
     if fallen.dead:
         say("the service can't go on: see its last words above")
-        engine_port.sweep()
+        engine_port.close(CLEAN_UP_S)
         return 1
     say("draining; once more stops at once")
     service.drain(settings.drain_s)
     stopped = service.stop()
-    engine_port.settle(CLEAN_UP_S)
-    engine_port.sweep()
-    return 0 if stopped else 1
+    left = engine_port.close(CLEAN_UP_S)
+    if left:
+        say(f"{left} containers were not removed within {CLEAN_UP_S} s: Docker is slow")
+    return 0 if stopped and not left else 1
 
 
 def start_service(settings: Settings) -> tuple[Engine, Service]:
@@ -100,7 +102,10 @@ def start_service(settings: Settings) -> tuple[Engine, Service]:
     catalog = effective_catalog(load_catalog(IMAGES), settings, built)
     served = {name: built[name] for name in catalog.languages}
     engine_port = Engine(sandbox_config(settings))
-    engine_port.sweep()
+    if left := engine_port.sweep(CLEAN_UP_S):
+        raise CommandError(
+            f"Docker does not remove {left} containers of an earlier run"
+        )
     service = Service(Directory())
     config = gateway_config(settings)
 

@@ -21,7 +21,6 @@ import gevent
 import requests
 from docker.types import Ulimit
 from gevent.lock import BoundedSemaphore
-from gevent.pool import Group
 
 from actors.sandbox import MIB, OVERHEAD_MB, container_options
 
@@ -32,8 +31,9 @@ log = logging.getLogger("warmbox.engine")
 
 ENGINE_ERRORS = (docker.errors.DockerException, requests.RequestException, OSError)
 TIMEOUT_S = 30
-SWEEP_S = 20
 SWEEP_POLL_S = 0.1
+SWEEP_ASK_S = 3.0
+SWEEP_TELL_S = 5.0
 RECV_BYTES = 65536
 STDERR_KEPT = 2000
 _HEAD = struct.Struct(">BxxxI")
@@ -115,23 +115,34 @@ class Engine:
         self._client = docker.APIClient(timeout=TIMEOUT_S, max_pool_size=64)
         self._starting = BoundedSemaphore(config.starts_max)
         self._uid_slots: set[int] = set()
-        self._discards = Group()
+        self._starts = 0
+        """How many starts are under way."""
+        self._closed = False
 
     # ------------------------------------------------------------------- start
 
     def start(self, defaults: LanguageDefaults) -> Attached:
         """Create, attach and start a container; blocks. Raises EngineError."""
-        with self._starting:
-            uid_first = self._take_uids()
-            container_id = ""
-            try:
-                container_id = self._create(defaults, uid_first)
-                return self._attach_and_start(container_id, uid_first)
-            except ENGINE_ERRORS as error:
-                self._give_uids_back(uid_first)
-                if container_id:
-                    self._remove(container_id)
-                raise EngineError(explain(error)) from error
+        self._starts += 1
+        try:
+            with self._starting:
+                return self._start(defaults)
+        finally:
+            self._starts -= 1
+
+    def _start(self, defaults: LanguageDefaults) -> Attached:
+        if self._closed:
+            raise EngineError("the service is being stopped")
+        uid_first = self._take_uids()
+        container_id = ""
+        try:
+            container_id = self._create(defaults, uid_first)
+            return self._attach_and_start(container_id, uid_first)
+        except ENGINE_ERRORS as error:
+            self._give_uids_back(uid_first)
+            if container_id:
+                self._remove(container_id)
+            raise EngineError(explain(error)) from error
 
     def _create(self, defaults: LanguageDefaults, uid_first: int) -> str:
         options = container_options(defaults, self.config, uid_first)
@@ -194,7 +205,7 @@ class Engine:
         First the attach stream: a kill hangs while one is open and not read.
         """
         attached.close()
-        self._discards.spawn(self._discard, attached)
+        gevent.spawn(self._discard, attached)
 
     def _discard(self, attached: Attached) -> None:
         if self._remove(attached.id):
@@ -217,20 +228,32 @@ class Engine:
 
     # ---------------------------------------------------------------- leftovers
 
-    def sweep(self) -> int:
-        """Destroy every container that bears our label; returns how many there were.
+    def close(self, timeout_s: float) -> int:
+        """Start nothing more and destroy all; returns how many containers are left."""
+        self._closed = True
+        return self.sweep(timeout_s)
 
-        Waits until they are gone: Docker refuses to remove what it is removing.
+    def sweep(self, timeout_s: float) -> int:
+        """Destroy every container that bears our label; returns how many are left.
+
+        Waits until they are gone, which takes long where the disk is slow.
         """
-        found = self._ours()
-        count = len(found)
-        deadline = time.monotonic() + SWEEP_S
-        while found and time.monotonic() < deadline:
-            Group().map(self._remove, found)
-            found = self._ours()
-            if found:
-                gevent.sleep(SWEEP_POLL_S)
-        return count
+        deadline = time.monotonic() + timeout_s
+        asked_at = told_at = time.monotonic() - SWEEP_ASK_S
+        while True:
+            ours = self._ours()
+            left = len(ours) + self._starts
+            now = time.monotonic()
+            if not left or now >= deadline:
+                return left
+            if now - asked_at >= SWEEP_ASK_S:
+                asked_at = now
+                for container_id in ours:
+                    gevent.spawn(self._remove, container_id)
+            if now - told_at >= SWEEP_TELL_S:
+                told_at = now
+                log.info("waiting for Docker to remove %d containers", left)
+            gevent.sleep(SWEEP_POLL_S)
 
     def _ours(self) -> list[str]:
         label = f"warmbox.service={self.config.service}"
@@ -239,10 +262,6 @@ class Engine:
         except ENGINE_ERRORS as error:
             raise EngineError(explain(error)) from error
         return [str(container["Id"]) for container in found]
-
-    def settle(self, timeout_s: float) -> None:
-        """Wait until all discarded containers are gone."""
-        self._discards.join(timeout=timeout_s)
 
 
 def explain(error: Exception) -> str:

@@ -216,8 +216,7 @@ class Boxes:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.engine.sweep()
-        self.engine.settle(20)
+        assert self.engine.close(60) == 0
 
     def start(self, language: str, **changes: Any) -> Box:
         """Start one that nobody else is given, with settings of its own."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_S = 150
-STOP_S = 60
+STOP_S = 180
 SETTLE_S = 30
 POLL_S = 0.05
 

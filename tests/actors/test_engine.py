@@ -1,0 +1,93 @@
+"""The engine port's own bookkeeping; Docker itself is met in other tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gevent
+import pytest
+from gevent.event import Event
+from samples import CONFIG, make_defaults
+
+from actors.engine import Engine, EngineError
+
+
+class ClientTwin:
+    """As much of Docker's client as a sweep needs.
+
+    polls: how often a container is still listed after it was removed.
+    """
+
+    def __init__(self, *ids: str, polls: int = 0) -> None:
+        self.left = dict.fromkeys(ids, polls)
+        self.removing: set[str] = set()
+        self.listed, self.creating, self.may_create = Event(), Event(), Event()
+
+    def containers(self, *, all: bool, filters: dict[str, str]) -> list[dict[str, str]]:  # noqa: A002
+        assert all
+        self.listed.set()
+        assert filters == {"label": f"warmbox.service={CONFIG.service}"}
+        for one in self.removing & self.left.keys():
+            self.left[one] -= 1
+            if self.left[one] < 0:
+                del self.left[one]
+        return [{"Id": one} for one in self.left]
+
+    def remove_container(self, container_id: str, *, force: bool) -> None:
+        assert force
+        self.removing.add(container_id)
+
+    def create_host_config(self, **_: Any) -> dict[str, Any]:
+        return {}
+
+    def create_container(self, *_: Any, **__: Any) -> dict[str, str]:
+        self.creating.set()
+        self.may_create.wait()
+        self.left["late"] = 0
+        return {"Id": "late"}
+
+    def attach_socket(self, *_: Any, **__: Any) -> Any:
+        raise OSError("the engine is going down")
+
+
+def engine_with(client: ClientTwin, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    monkeypatch.setattr("docker.APIClient", lambda **_: client)
+    monkeypatch.setattr("actors.engine.SWEEP_POLL_S", 0)
+    return Engine(CONFIG)
+
+
+def test_nothing_is_left_when_a_sweep_comes_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = ClientTwin("a", "b", "c", polls=20)
+    assert engine_with(client, monkeypatch).sweep(30) == 0
+    assert client.removing == {"a", "b", "c"}
+
+
+def test_a_sweep_tells_what_docker_does_not_remove_in_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = ClientTwin("a", "b", polls=1 << 30)
+    assert engine_with(client, monkeypatch).sweep(0.01) == 2
+
+
+def test_closing_waits_for_a_start_under_way_and_lets_no_other_begin(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given a container that is just being made
+    client = ClientTwin()
+    engine = engine_with(client, monkeypatch)
+    start = gevent.spawn(engine.start, make_defaults())
+    client.creating.wait()
+    # When the engine is closed, and Docker then has made it
+    closing = gevent.spawn(engine.close, 30)
+    client.listed.wait()
+    assert not closing.ready()
+    with pytest.raises(EngineError, match="being stopped"):
+        engine.start(make_defaults())
+    client.may_create.set()
+    # Then it goes, too
+    assert closing.get(timeout=30) == 0
+    assert client.left == {}
+    with pytest.raises(EngineError):
+        start.get()
