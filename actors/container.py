@@ -1,4 +1,4 @@
-"""One container: its state machine, its reader and its writer.
+"""One container: its state machine.
 
     starting --READY--> idle --RunJob--> busy --DONE--> scrubbing --READY--> idle
         |                 |                |                |
@@ -16,11 +16,10 @@ import logging
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 import gevent
-from gevent.queue import Queue
 
 from actors.actor import Actor, Context
 from actors.directory import send
-from actors.engine import Attached, EngineError
+from actors.engine import EngineError
 from actors.messages import (
     ContainerBusy,
     ContainerFailed,
@@ -28,7 +27,6 @@ from actors.messages import (
     ContainerIdle,
     ContainerReady,
     EngineFailed,
-    FramesReceived,
     JobEvent,
     JobFinished,
     JobResult,
@@ -39,10 +37,10 @@ from actors.messages import (
     PublishEvents,
     SlotFreed,
     Started,
-    StreamEnded,
 )
 from actors.outcome import job_result
 from actors.output_buffer import OutputBuffer
+from actors.runner_link import RunnerLink
 from actors.sandbox import compile_wall_s, job_frame
 from images import wire
 from metrics import instruments
@@ -50,14 +48,17 @@ from metrics import instruments
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from actors.engine import Attached
     from actors.messages import (
         Boot,
         CancelJob,
         EventBody,
+        FramesReceived,
         ReportState,
         Retire,
         RunJob,
         SendStdin,
+        StreamEnded,
     )
     from actors.sandbox import LanguageDefaults, SandboxConfig
 
@@ -117,11 +118,7 @@ class Container(Actor):
             state: instruments.containers.labels(self._language, state)
             for state in get_args(State)
         }
-        self._attached: Attached | None = None
-        self._decoder = wire.Decoder(wire.RUNNER_KINDS, wire.REPLY_BYTES_MAX)
-        self._outbox: Queue[bytes | None] = Queue()
-        self._writing = False
-        """Whether the writer has something to write."""
+        self._link: RunnerLink | None = None
         self._run: RunJob | None = None
         self._tenant: str | None = None
         self._memory_mb = defaults.memory_mb
@@ -156,41 +153,8 @@ class Container(Actor):
             self._engine.discard(attached)  # the actor ended meanwhile
             return
         # Not by message: one behind a stop would be dropped, and the container stay.
-        self._attached = attached
-        gevent.spawn(self._write, attached)
-        self._read(attached)
-
-    def _read(self, attached: Attached) -> None:
-        """Reader greenlet: always drains, so that Docker never waits for us."""
-        reason = "stream ended"
-        try:
-            while data := attached.receive():
-                frames = self._decoder.feed(data)
-                if frames and not send(self.actor_ref, FramesReceived(tuple(frames))):
-                    return
-        except wire.ProtocolError as error:
-            reason = f"protocol: {error}"
-        if attached.stderr:
-            log.warning("%s said: %r", self.name, attached.stderr)
-        send(self.actor_ref, StreamEnded(reason))
-
-    def _send(self, frame: bytes) -> None:
-        """Write what can be written at once, and leave the rest to the writer."""
-        assert self._attached is not None  # noqa: S101 - an idle container has it
-        if not self._writing:
-            frame = frame[self._attached.send_now(frame) :]
-        if frame:
-            self._writing = True
-            self._outbox.put(frame)
-
-    def _write(self, attached: Attached) -> None:
-        """Writer greenlet: a write may wait for the runner; a handler may not."""
-        try:
-            while (data := self._outbox.get()) is not None:
-                attached.send(data)
-                self._writing = not self._outbox.empty()
-        except OSError:
-            return  # the reader sees the end of the stream
+        self._link = RunnerLink(attached, self.actor_ref, self.name)
+        self._link.read()
 
     def engine_failed(self, message: EngineFailed) -> None:
         """Docker could not: the pool waits before it tries again."""
@@ -316,9 +280,9 @@ class Container(Actor):
             self._send_job()
 
     def _set_memory(self, memory_mb: int) -> None:
-        assert self._attached is not None  # noqa: S101 - an idle container has it
+        assert self._link is not None  # noqa: S101 - an idle container has it
         try:
-            self._engine.set_memory(self._attached, memory_mb)
+            self._engine.set_memory(self._link.attached, memory_mb)
         except EngineError as error:
             send(self.actor_ref, EngineFailed(str(error)))
         else:
@@ -333,12 +297,16 @@ class Container(Actor):
         assert self._run is not None  # noqa: S101 - run_job set it
         job = self._run.lease.job
         compile_s = compile_wall_s(self._defaults.language)
-        self._send(job_frame(job, self._defaults, compile_s))
+        self._to_runner(job_frame(job, self._defaults, compile_s))
         self._begun = False
         self.set_timer("deadline", BEGIN_S)
         held, self._held = self._held, []
         for frame in held:
-            self._send(frame)
+            self._to_runner(frame)
+
+    def _to_runner(self, frame: bytes) -> None:
+        assert self._link is not None  # noqa: S101 - an idle container has it
+        self._link.send(frame)
 
     def _pass_on(self, frame: bytes) -> None:
         """Send what follows the job, which may still wait for its memory limit.
@@ -346,7 +314,7 @@ class Container(Actor):
         The runner drops what belongs to no job that it has.
         """
         if self.has_timer("deadline"):
-            self._send(frame)
+            self._to_runner(frame)
         else:
             self._held.append(frame)
 
@@ -467,10 +435,10 @@ class Container(Actor):
         """Destroy the container and tell who relied on it."""
         self._over = True
         self._enter(None)
-        self._outbox.put(None)
         self._publish(())
         gone = ContainerGone(self.name, self._language)
         self.tell(self._queue, gone)
         self.tell(self._scheduler, gone)
-        if self._attached is not None:
-            self._engine.discard(self._attached)
+        if self._link is not None:
+            self._link.close()
+            self._engine.discard(self._link.attached)
