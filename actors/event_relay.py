@@ -96,10 +96,16 @@ class EventRelay(Actor):
     """
 
     def __init__(
-        self, context: Context, broker: str, result_ttl_s: float, bytes_max: int
+        self,
+        context: Context,
+        broker: str,
+        result_ttl_s: float,
+        bytes_max: int,
+        counts_queued: bool = False,
     ) -> None:
         super().__init__(context)
         self._broker = broker
+        self._counts_queued = counts_queued
         self._result_ttl_s = result_ttl_s
         self._bytes_max = bytes_max
         self._logs: dict[str, JobLog] = {}

@@ -77,12 +77,14 @@ class LanguageQueue(Actor):
         context: Context,
         language: str,
         broker: str,
+        consumer: str,
         scheduler: str,
         attempts_max: int,
     ) -> None:
         super().__init__(context)
         self._language = language
         self._broker = broker
+        self._consumer = consumer
         self._scheduler = scheduler
         self._attempts_max = attempts_max
         self._entries: dict[str, Entry] = {}
@@ -91,12 +93,12 @@ class LanguageQueue(Actor):
 
     def boot(self, message: Boot) -> None:
         """Ask the broker for this language's jobs."""
-        self.tell(self._broker, SubscribeJobs(self._language, self.name))
+        self.tell(self._consumer, SubscribeJobs(self._language, self.name))
         self._settle()
 
     def broker_started(self, message: BrokerStarted) -> None:
         """Ask anew: the leases we have are stale until they are delivered again."""
-        self.tell(self._broker, SubscribeJobs(self._language, self.name))
+        self.tell(self._consumer, SubscribeJobs(self._language, self.name))
         for entry in self._entries.values():
             if entry.result is not None:  # its terminal event may have been lost
                 self._publish(entry, Finished(entry.result), confirm_to=self.name)
@@ -227,7 +229,7 @@ class LanguageQueue(Actor):
             entry = self._entries.get(event.job_id)
             if entry is not None and entry.state == "ending":
                 del self._entries[event.job_id]
-                self.tell(self._broker, AckJob(entry.lease))
+                self.tell(self._consumer, AckJob(entry.lease))
                 self._measure(entry)
 
     def _publish(

@@ -94,7 +94,7 @@ def language_spec(
         ChildSpec(
             "queue",
             lambda c: LanguageQueue.start(
-                c, language.name, BROKER, SCHEDULER, settings.attempts_max
+                c, language.name, BROKER, BROKER, SCHEDULER, settings.attempts_max
             ),
         ),
         ChildSpec(

@@ -10,6 +10,7 @@ from actors.directory import depth
 from actors.messages import (
     Accepted,
     BrokerStarted,
+    BrokerStatus,
     EventsConfirmed,
     EventsReceived,
     Finished,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         BeginDrain,
         Boot,
         CancelJob,
+        DescribeBroker,
         EndUnfinished,
         Job,
         PublishEvents,
@@ -75,6 +77,10 @@ class EmbeddedBroker(Actor):
         while crashed and depth(self.actor_ref):
             self._store.keep_mail(self.actor_inbox.get().message)
 
+    def describe_broker(self, message: DescribeBroker) -> BrokerStatus:
+        """Answer that all is well: where this actor lives, its broker does."""
+        return BrokerStatus("open", "")
+
     # -------------------------------------------------------------------- jobs
 
     def publish_job(self, message: PublishJob) -> None:
@@ -89,7 +95,15 @@ class EmbeddedBroker(Actor):
             message.reply(PublishReply("queue_full"))
         else:
             self._store.add(job)
-            self._append((JobEvent(job.id, 1, Accepted(job.language, job.created_at)),))
+            self._append(
+                (
+                    JobEvent(
+                        job.id,
+                        1,
+                        Accepted(job.language, job.created_at, job.fingerprint),
+                    ),
+                )
+            )
             self._deliver(job)
             message.reply(PublishReply("accepted"))
 

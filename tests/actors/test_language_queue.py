@@ -53,9 +53,8 @@ class Queue:
         self.scheduler = world.probe("scheduler")
         self.one = world.probe("one")
         self.two = world.probe("two")
-        world.start(
-            LanguageQueue, "queue", "python", "broker", "scheduler", attempts_max
-        )
+        names = ("broker", "broker", "scheduler")
+        world.start(LanguageQueue, "queue", "python", *names, attempts_max)
 
     def tell(self, *messages: object) -> None:
         self.world.tell("queue", *messages)
