@@ -743,3 +743,17 @@ class WorkerReported:
     """A worker's report has come through the broker; it may be an old one."""
 
     report: WorkerReport
+
+
+@dataclass(frozen=True, slots=True)
+class DescribeFleet:
+    """Asked from outside; answered with a `FleetStatus`."""
+
+
+@dataclass(frozen=True, slots=True)
+class FleetStatus:
+    """What can run where: each language summed over all workers that are heard of."""
+
+    workers: int
+    languages: tuple[LanguageStatus, ...]
+    """`paused` only where it is paused at every worker that has it."""

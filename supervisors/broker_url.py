@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 if TYPE_CHECKING:
     from supervisors.settings_model import Settings
 
+log = logging.getLogger("warmbox.settings")
+
 EMBEDDED = "embedded"
 HIDDEN = "***"
 WEAK_PASSWORD = "guest"  # noqa: S105 - RabbitMQ's own default, known to everybody
+_GUESSABLE = (
+    "comes from RabbitMQ's well-known password: whoever knows a client's address and "
+    "Idempotency-Key can tell its job's id"
+)
+_MEND = "set WARMBOX_SECRET=$(openssl rand -hex 16), the same on all gateways"
 _SCHEMES = frozenset({"amqp", "amqps"})
 
 
@@ -59,9 +67,18 @@ def _masked(url: str) -> str:
     return f"{scheme}://{user}{colon}{HIDDEN if colon else ''}{at}{place}"
 
 
-def has_weak_password(settings: Settings) -> bool:
-    """Tell whether job ids are derived from a password that everybody knows."""
-    return bool(settings.broker_urls) and _password(settings) == WEAK_PASSWORD
+def judge_secret(settings: Settings) -> tuple[bool, str, str]:
+    """Tell whether nobody can guess job ids, the evidence, and what would mend it."""
+    weak = not settings.secret and _password(settings) == WEAK_PASSWORD
+    return not weak, _GUESSABLE if weak else "is known to the gateways alone", _MEND
+
+
+def warn_of_weak_secret(settings: Settings) -> None:
+    """Say once that job ids may be guessed."""
+    if settings.broker_urls:
+        ok, evidence, mend = judge_secret(settings)
+        if not ok:
+            log.warning("the secret %s: %s", evidence, mend)
 
 
 def secret_of(settings: Settings) -> bytes | None:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from supervisors.broker_url import has_weak_password, masked, secret_of
+from supervisors.broker_url import (
+    judge_secret,
+    masked,
+    secret_of,
+    warn_of_weak_secret,
+)
 from supervisors.settings import SettingsError, load_settings, to_text
 from supervisors.settings_model import Settings
 
@@ -53,10 +58,26 @@ def test_all_gateways_of_a_broker_have_one_secret() -> None:
 
 def test_a_service_of_one_process_needs_none() -> None:
     assert secret_of(Settings()) is None
-    assert not has_weak_password(Settings())
 
 
 @pytest.mark.parametrize("url", ["amqp://q", "amqp://guest:guest@q"])
-def test_a_password_that_everybody_knows_is_found(url: str) -> None:
-    assert has_weak_password(Settings(broker=url))
-    assert not has_weak_password(Settings(broker="amqp://guest:own@q"))
+def test_a_password_that_everybody_knows_is_found(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    ok, evidence, mend = judge_secret(Settings(broker=url))
+    assert not ok
+    assert "well-known" in evidence
+    assert "WARMBOX_SECRET" in mend
+    warn_of_weak_secret(Settings(broker=url))
+    assert "well-known" in caplog.text
+
+
+def test_a_password_of_ones_own_is_enough(caplog: pytest.LogCaptureFixture) -> None:
+    for settings in (
+        Settings(),
+        Settings(broker="amqp://guest:own@q"),
+        Settings(broker="amqp://q", secret="0123456789abcdef"),  # noqa: S106
+    ):
+        warn_of_weak_secret(settings)
+        assert not settings.broker_urls or judge_secret(settings)[0]
+    assert caplog.text == ""
