@@ -203,5 +203,5 @@ def _refuse_contradictions(flat: Mapping[str, Any], sources: Mapping[str, str]) 
     if flat["broker"] == EMBEDDED and flat["role"] != "all":
         raise SettingsError(
             f"role = {flat['role']} ({sources['role']}) needs a broker that it can "
-            f"share with others: set broker = amqp://... ({sources['broker']})"
+            f"share with others, and broker = {EMBEDDED} ({sources['broker']})"
         )
