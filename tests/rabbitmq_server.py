@@ -68,13 +68,18 @@ class RabbitServer:
             "RABBITMQ_PID_FILE": str(folder / "pid"),
         }
 
-    @property
-    def url(self) -> str:
-        return self.url_at(self.port)
+    def url(self, vhost: str = "", port: int | None = None) -> str:
+        """Return where clients find it, through another port if they are to."""
+        place = f"127.0.0.1:{port or self.port}/{vhost}".removesuffix("/")
+        return f"amqp://{USER}:{PASSWORD}@{place}"
 
-    def url_at(self, port: int) -> str:
-        """Return where clients find it that go through this port."""
-        return f"amqp://{USER}:{PASSWORD}@127.0.0.1:{port}"
+    def add_vhost(self, vhost: str) -> None:
+        """Add a virtual host: all in it is as new."""
+        self.control("add_vhost", vhost)
+        self.control("set_permissions", "-p", vhost, USER, ".*", ".*", ".*")
+
+    def delete_vhost(self, vhost: str) -> None:
+        self.control("delete_vhost", vhost)
 
     def start(self) -> None:
         """Start, and wait until it takes connections."""
@@ -101,6 +106,10 @@ class RabbitServer:
         except OSError:
             return False
         return True
+
+    @property
+    def is_up(self) -> bool:
+        return self._process is not None
 
     def output(self) -> str:
         return (self._folder / "output").read_text()[-3000:]
@@ -139,11 +148,10 @@ class RabbitServer:
         """Close every client's connection from the server's side."""
         self.control("close_all_connections", "by a test")
 
-    def depths(self) -> dict[str, int]:
+    def depths(self, vhost: str = "/") -> dict[str, int]:
         """Return how many messages each queue holds, delivered ones as well."""
-        rows = self.control(
-            "list_queues", "--no-table-headers", "name", "messages"
-        ).splitlines()
+        words = ("list_queues", "-p", vhost, "--no-table-headers", "name", "messages")
+        rows = self.control(*words).splitlines()
         return {name: int(count) for name, count in (row.split() for row in rows)}
 
     def raise_alarm(self) -> None:
