@@ -82,7 +82,7 @@ done
 
 while [ "${#NAMES[@]}" -gt 0 ]; do
     code=0
-    wait -n -p id "${!NAMES[@]}" || code=$?
+    wait -n -p id "${!NAMES[@]}" 2>/dev/null || code=$?
     if [ -n "${id:-}" ] && [ -z "$STOPPING" ]; then
         say "${NAMES[$id]} has ended with exit code $code"
         unset "NAMES[$id]"

@@ -36,10 +36,11 @@ def call(
     path: str,
     document: object = None,
     headers: dict[str, str] | None = None,
+    raw: bytes | None = None,
     timeout_s: float = TIMEOUT_S,
 ) -> Call:
     """Call; an OSError when there is no answer."""
-    body = None if document is None else json.dumps(document).encode()
+    body = raw if document is None else json.dumps(document).encode()
     sent = {"Content-Type": "application/json", **(headers or {})}
     with closing(_connect(port, timeout_s)) as connection:
         try:

@@ -76,6 +76,17 @@ def test_a_worker_is_killed(ready: Stage) -> None:
     under_load(ready, "kill -9 a worker", ready.workers[0].kill)
 
 
+def test_a_worker_is_stopped_in_order(ready: Stage) -> None:
+    history = History(ready.gateways, RUN_S)
+    history.post(FEWER)
+    history.wait_for(lambda: history.finished > 20)
+    ready.workers[0].send_stop()
+    assert ready.workers[0].wait() == 0
+    verdict = judged(history, "SIGTERM to a worker")
+    verdict.assert_perfect(FEWER)
+    assert verdict.restarted == 0
+
+
 def test_a_gateway_is_killed_and_started_again(ready: Stage) -> None:
     def break_it() -> None:
         ready.gateways[0].kill()
