@@ -23,7 +23,6 @@ fi
 export WARMBOX_SECRET
 
 declare -A NAMES=()   # process ids to names
-STOPPING=
 
 # Starts `run.py serve` as $1 with the options that follow. A session of its own keeps
 # the terminal's Ctrl-C from it, so that we decide who stops when.
@@ -65,7 +64,6 @@ hurry() {
 # accepts meanwhile stays in RabbitMQ.
 stop_all() {
     trap hurry INT TERM
-    STOPPING=yes
     say "stopping the workers, then the gateway; once more stops at once"
     stop worker
     stop gateway
@@ -80,13 +78,17 @@ for number in 1 2; do
         --set "running_max=$CORES" --set pool.warm=2 --set pool.max=5
 done
 
+# Looks each second: `wait -n` misses one of two that end in the same moment.
 while [ "${#NAMES[@]}" -gt 0 ]; do
-    code=0
-    wait -n -p id "${!NAMES[@]}" 2>/dev/null || code=$?
-    if [ -n "${id:-}" ] && [ -z "$STOPPING" ]; then
+    for id in "${!NAMES[@]}"; do
+        if kill -0 "$id" 2>/dev/null; then continue; fi
+        code=0
+        wait "$id" 2>/dev/null || code=$?
         say "${NAMES[$id]} has ended with exit code $code"
         unset "NAMES[$id]"
-    fi
+    done
+    sleep 1 &
+    wait $!
 done
 say "none is left"
 exit 1
