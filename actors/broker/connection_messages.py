@@ -92,6 +92,8 @@ class MessageArrived:
     """The message's type property; "" when it has none."""
     headers: Mapping[str, Any]
     body: bytes
+    sent_at: float = 0.0
+    """In seconds since the epoch, by its publisher's clock; 0 when it does not say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,7 @@ class EmbeddedStore:
         self._tag += 1
         known = self._known[job.id]
         attempt = max(known.begun + 1, known.attempt)
-        return Lease(self._tag, generation, job, attempt)
+        return Lease(self._tag, generation, job, attempt, known.begun)
 
     def attempt(self, job_id: str) -> int:
         """Return the attempt that the job's latest event was of."""

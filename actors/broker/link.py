@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from actors.broker.topology import Topology
+from actors.broker.wire import Wire
 from metrics import instruments
 
 
@@ -36,3 +37,5 @@ class Link:
     backoff: Callable[[int], float]
     """Failures in a row (from 1) to seconds, with jitter."""
     health: BrokerHealth
+    dial: Callable[[str, str, int, Callable[[object], object]], Wire] = Wire
+    """Begins to connect: URL, name, generation, and who is told."""

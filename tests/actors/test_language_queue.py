@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from samples import make_job, make_lease
 
-from actors.language_queue import STDIN_BYTES_MAX, LanguageQueue
+from actors.language_queue import LanguageQueue
 from actors.messages import (
+    Accepted,
     AckJob,
     BrokerStarted,
     CancelJob,
@@ -35,6 +36,7 @@ from actors.messages import (
     SubscribeJobs,
     Usage,
 )
+from actors.queue_entry import STDIN_BYTES_MAX
 from metrics.instruments import REGISTRY
 
 if TYPE_CHECKING:
@@ -75,7 +77,12 @@ class Queue:
             probe.take()
 
     def events(self) -> list[JobEvent]:
-        """Return the events that the broker was given to publish."""
+        """Return the events that the broker was given, but for the acceptances."""
+        return [
+            event for event in self.all_events() if not isinstance(event.body, Accepted)
+        ]
+
+    def all_events(self) -> list[JobEvent]:
         published = self.broker.of(PublishEvents)
         return [event for message in published for event in message.events]
 
@@ -139,7 +146,7 @@ def test_a_job_begun_before_is_told_to_be_restarted(queue: Queue) -> None:
 
 
 def test_a_job_begun_too_often_ends_and_does_not_wait(queue: Queue) -> None:
-    lease = queue.deliver(attempt=4)
+    lease = queue.deliver(attempt=4, begun=3)
     assert queue.ends() == [Outcome.INTERNAL_ERROR]
     assert queue.waiting() == 0
     (event,) = queue.events()
