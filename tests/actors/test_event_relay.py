@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.event_relay import EVENT_BYTES, SWEEP_S, EventRelay
+from actors.event_relay import SWEEP_S, EventRelay
+from actors.job_log import EVENT_BYTES
 from actors.messages import (
     Accepted,
     BrokerStarted,

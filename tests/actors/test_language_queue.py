@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from samples import make_job, make_lease
 
-from actors.language_queue import STDIN_BYTES_MAX, LanguageQueue
+from actors.language_queue import LanguageQueue
 from actors.messages import (
+    Accepted,
     AckJob,
     BrokerStarted,
     CancelJob,
@@ -36,6 +37,7 @@ from actors.messages import (
     SubscribeJobs,
     Usage,
 )
+from actors.queue_entry import STDIN_BYTES_MAX
 from metrics.instruments import REGISTRY
 
 if TYPE_CHECKING:
@@ -54,9 +56,8 @@ class Queue:
         self.scheduler = world.probe("scheduler")
         self.one = world.probe("one")
         self.two = world.probe("two")
-        world.start(
-            LanguageQueue, "queue", "python", "broker", "scheduler", attempts_max
-        )
+        names = ("broker", "broker", "scheduler")
+        world.start(LanguageQueue, "queue", "python", *names, attempts_max)
 
     def tell(self, *messages: object) -> None:
         self.world.tell("queue", *messages)
@@ -77,7 +78,12 @@ class Queue:
             probe.take()
 
     def events(self) -> list[JobEvent]:
-        """Return the events that the broker was given to publish."""
+        """Return the events that the broker was given, but for the acceptances."""
+        return [
+            event for event in self.all_events() if not isinstance(event.body, Accepted)
+        ]
+
+    def all_events(self) -> list[JobEvent]:
         published = self.broker.of(PublishEvents)
         return [event for message in published for event in message.events]
 
@@ -141,7 +147,7 @@ def test_a_job_begun_before_is_told_to_be_restarted(queue: Queue) -> None:
 
 
 def test_a_job_begun_too_often_ends_and_does_not_wait(queue: Queue) -> None:
-    lease = queue.deliver(attempt=4)
+    lease = queue.deliver(attempt=4, begun=3)
     assert queue.ends() == [Outcome.INTERNAL_ERROR]
     assert queue.waiting() == 0
     (event,) = queue.events()

@@ -1,0 +1,101 @@
+"""One job as its events tell it, numbered for those who watch.
+
+Several workers may have run a job: after a lost connection, or because a client's
+second try was a second message. What is shown is decided by the stream's order alone,
+so that every gateway shows the same. A newer attempt makes the older ones void; within
+one attempt the first run that has started is followed, and others are not heard. The
+first end is the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from actors.messages import (
+    Accepted,
+    Finished,
+    JobEvent,
+    JobResult,
+    JobView,
+    NumberedEvent,
+    Output,
+    Queued,
+    Restarted,
+    Started,
+)
+
+EVENT_BYTES = 400
+"""What an event costs beside its data: the objects around it, roughly."""
+
+
+@dataclass(slots=True)
+class JobLog:
+    """The events of one job, and its watchers."""
+
+    accepted: Accepted
+    attempt: int = 1
+    """The newest, as the queues count: with gaps."""
+    shown: int = 1
+    """The newest, as watchers count: one more with each that was begun in vain."""
+    run: str | None = None
+    """Which run of this attempt is followed; None until one has started."""
+    state: Literal["queued", "running", "done"] = "queued"
+    events: list[NumberedEvent] = field(default_factory=list)
+    result: JobResult | None = None
+    done_at: float = 0.0
+    size: int = 0
+    watchers: list[Callable[[tuple[NumberedEvent, ...]], bool]] = field(
+        default_factory=list
+    )
+
+    def append(self, event: JobEvent, now: float) -> NumberedEvent | None:
+        """Take the event in; None when there is nothing to show."""
+        if not self._is_heard(event) or not self._take(event, now):
+            return None
+        if event.run or event.attempt != self.shown:
+            event = replace(event, attempt=self.shown, run="")
+        numbered = NumberedEvent(len(self.events) + 1, event)
+        self.events.append(numbered)
+        data = event.body.data if isinstance(event.body, Output) else b""
+        self.size += EVENT_BYTES + len(data)
+        return numbered
+
+    def _is_heard(self, event: JobEvent) -> bool:
+        if self.state == "done" or event.attempt < self.attempt:
+            return False
+        if event.attempt > self.attempt:
+            return True
+        return self.run is None or event.run == self.run
+
+    def _take(self, event: JobEvent, now: float) -> bool:
+        """Change with the event; False when it is not to be shown."""
+        begun_in_vain = event.attempt > self.attempt and self.run is not None
+        if event.attempt > self.attempt:
+            self.attempt, self.run = event.attempt, None
+        match event.body:
+            case Queued():
+                return not self.events  # a redelivery tells it anew
+            case Restarted():
+                self.state = "queued"
+                self.shown += begun_in_vain
+                return begun_in_vain
+            case Started():
+                self.state, self.run = "running", event.run
+            case Finished(result):
+                self.state, self.result, self.done_at = "done", result, now
+        return True
+
+    def view(self, job_id: str) -> JobView:
+        """Return what a reader may keep."""
+        return JobView(
+            job_id,
+            self.accepted.language,
+            self.accepted.created_at,
+            self.state,
+            self.shown,
+            tuple(self.events),
+            self.result,
+            self.accepted.fingerprint,
+        )
