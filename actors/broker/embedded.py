@@ -58,7 +58,6 @@ class EmbeddedBroker(Actor):
         self._store = store
         self._customers = customers
         self._consumers: dict[str, tuple[str, int]] = {}
-        self._generation = 0
         self._subscribers: list[str] = []
         self._drained: Callable[[], None] | None = None
 
@@ -109,8 +108,8 @@ class EmbeddedBroker(Actor):
 
     def subscribe_jobs(self, message: SubscribeJobs) -> None:
         """Deliver all unfinished jobs of the language, then each new one."""
-        self._generation += 1
-        self._consumers[message.language] = (message.queue_name, self._generation)
+        generation = self._store.next_generation()
+        self._consumers[message.language] = (message.queue_name, generation)
         for job in self._store.unfinished(message.language):
             self._deliver(job)
 

@@ -50,6 +50,7 @@ class EmbeddedStore:
         self._events: deque[JobEvent] = deque()
         self._bytes = 0
         self._tag = 0
+        self._generation = 0
         self._mail: list[object] = []
         self.next_offset = 0
 
@@ -66,6 +67,11 @@ class EmbeddedStore:
         """Keep the job until it ends."""
         self._jobs.setdefault(job.language, {})[job.id] = job
         self._known[job.id] = Known(job.fingerprint)
+
+    def next_generation(self) -> int:
+        """Return a number for a subscription, which no other has had."""
+        self._generation += 1
+        return self._generation
 
     def lease(self, job: Job, generation: int) -> Lease:
         """Return a delivery of the job: a new attempt if the last was begun."""
