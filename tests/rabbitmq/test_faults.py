@@ -113,13 +113,13 @@ def test_rabbitmq_is_killed_and_started(scene: Scene, ready: Stage) -> None:
 
 
 def test_every_connection_is_closed(scene: Scene, ready: Stage) -> None:
-    under_load(ready, "close all connections", scene.server.close_connections)
+    under_load(ready, "close all connections", scene.close_connections)
 
 
 def test_every_connection_is_closed_again_and_again(scene: Scene, ready: Stage) -> None:
     def break_it() -> None:
         for _ in range(5):
-            scene.server.close_connections()
+            scene.close_connections()
             gevent.sleep(1)
 
     under_load(ready, "close all connections, five times", break_it)
