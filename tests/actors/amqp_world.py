@@ -101,16 +101,24 @@ class Process:
     def __init__(self) -> None:
         self.directory = Directory()
         self.refs: dict[str, AnyRef] = {}
+        self.contexts: dict[str, Context] = {}
         self.queue = Ear(self.directory, QUEUE)
         self.relay = Ear(self.directory, RELAY)
         self.fleet = Ear(self.directory, FLEET)
         self.broker, self.consumer, self.events = BROKER, CONSUMER, EVENTS_NAME
 
     def start(self, kind: Any, name: str, *args: Any) -> None:
-        self.refs[name] = kind.start(Context(name, self.directory), *args)
+        self.contexts[name] = Context(name, self.directory)
+        self.refs[name] = kind.start(self.contexts[name], *args)
 
     def stop(self, name: str) -> None:
         self.refs[name].stop(timeout=PATIENCE_S)
+
+    def crash(self, name: str, *mail: object) -> None:
+        """End an actor by what is no message, with mail that it has not read."""
+        for message in (object(), *mail):
+            self.refs[name].tell(message)
+        assert self.contexts[name].gone.wait(PATIENCE_S)
 
     def tell(self, name: str, *messages: object) -> None:
         for message in messages:

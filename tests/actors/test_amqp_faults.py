@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-import os
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import gevent
 import pytest
 from amqp_world import (
     BROKER,
@@ -26,7 +28,6 @@ from amqp_world import (
 from gevent.event import AsyncResult, Event
 from samples import make_job
 
-from actors.actor import Context
 from actors.broker.amqp import AmqpConnection
 from actors.broker.job_schema import encode_job
 from actors.broker.probe import probe
@@ -37,8 +38,10 @@ from actors.messages import (
     BeginDrain,
     BrokerStarted,
     CancelJob,
+    DescribeBroker,
     EventsConfirmed,
     Finished,
+    Job,
     JobDelivered,
     JobEvent,
     JobResult,
@@ -63,8 +66,13 @@ from metrics.instruments import REGISTRY
 if TYPE_CHECKING:
     from rabbitmq_server import RabbitServer
 
+    from actors.actor import Context
+    from actors.broker.link import Link
+
 pytestmark = pytest.mark.rabbitmq
 END = Finished(JobResult(Outcome.SUCCESS))
+RECONNECTS = 1000
+SPOKEN_MIN = 300
 Make = Callable[..., AmqpProcess]
 
 
@@ -94,10 +102,6 @@ def process(make: Make) -> AmqpProcess:
     found.read()
     found.subscribe()
     return found
-
-
-def outputs(count: int) -> list[Output]:
-    return [Output("run", "stdout", str(number).encode()) for number in range(count)]
 
 
 # ---------------------------------------------------------------- lost connections
@@ -135,74 +139,99 @@ def test_closed_connections_come_back_with_all_that_was_asked(
     assert gauge() == 1
 
 
+def while_cut(server: RabbitServer, say: Callable[[int], object]) -> int:
+    """Speak without a pause while all connections are cut; return how often."""
+    cut = gevent.spawn(cut_all, server)
+    count = 0
+    while not cut.ready() or count < SPOKEN_MIN:
+        say(count)
+        count += 1
+        gevent.sleep(0.001)
+    cut.get()
+    return count
+
+
+def output(number: int) -> Output:
+    return Output("run", "stdout", str(number).encode())
+
+
 def test_events_around_a_loss_arrive_once_and_in_order(
     rabbitmq: RabbitServer, process: AmqpProcess
 ) -> None:
     job = process.accepted()
     process.wait_streamed(job, 1)
-    bodies = outputs(600)
-    for number, body in enumerate(bodies):
-        process.emit(job, body)
-        if number == 300:
-            cut_all(rabbitmq)
-    streamed = process.wait_streamed(job, len(bodies) + 1)
-    assert streamed[1:] == bodies
-    assert len(process.queue.wait(EventsConfirmed, len(bodies))) == len(bodies)
+    count = while_cut(rabbitmq, lambda number: process.emit(job, output(number)))
+    streamed = process.wait_streamed(job, count + 1)
+    assert streamed[1:] == [output(number) for number in range(count)]
+    assert len(process.queue.wait(EventsConfirmed, count)) == count
 
 
 def test_controls_around_a_loss_arrive_once_and_in_order(
     rabbitmq: RabbitServer, process: AmqpProcess
 ) -> None:
-    inputs = [SendStdin("j", "python", str(n).encode(), end=False) for n in range(300)]
-    for number, message in enumerate(inputs):
-        process.tell(BROKER, message)
-        if number == 150:
-            cut_all(rabbitmq)
-    assert process.queue.wait(SendStdin, len(inputs)) == inputs
+    def stdin(number: int) -> SendStdin:
+        return SendStdin("j", "python", str(number).encode(), end=False)
+
+    count = while_cut(rabbitmq, lambda number: process.tell(BROKER, stdin(number)))
+    expected = [stdin(number) for number in range(count)]
+    assert process.queue.wait(SendStdin, count) == expected
 
 
-def test_jobs_on_their_way_are_answered_for_when_the_connection_goes(
+def test_jobs_around_a_loss_are_all_answered_and_the_accepted_are_there(
     rabbitmq: RabbitServer, process: AmqpProcess
 ) -> None:
-    answers: list[AsyncResult[PublishReply]] = []
-    for _ in range(200):
-        answers.append(AsyncResult())
-        process.tell(BROKER, PublishJob(new_job(), answers[-1].set))
-    process.tell(BROKER, object())
-    statuses = {answer.get(timeout=PATIENCE_S).status for answer in answers}
-    assert statuses <= {"accepted", "unavailable"}
+    answers: list[tuple[Job, str]] = []
+
+    def publish(_: int) -> None:
+        job = new_job()
+        message = PublishJob(job, lambda one: answers.append((job, one.status)))
+        process.tell(BROKER, message)
+
+    count = while_cut(rabbitmq, publish)
+    process.wait_state(BROKER)
+    process.accepted()
+    assert len(answers) == count
+    assert {status for _, status in answers} == {"accepted", "unavailable"}
+    for job, status in answers:
+        if status == "accepted":
+            told = Accepted(job.language, job.created_at, job.fingerprint)
+            assert process.wait_streamed(job, 1) == [told]
+
+
+class Flapping(AmqpConnection):
+    """Loses each connection as soon as it has it: by turns in order and not."""
+
+    def __init__(self, context: Context, link: Link, done: Event) -> None:
+        super().__init__(context, link)
+        self._done = done
+        self._descriptors: list[int] = []
+
+    def _steps(self) -> list[Step]:
+        return []
+
+    def _opened(self) -> None:
+        self._descriptors.append(len(list(Path("/proc/self/fd").iterdir())))
+        count = len(self._descriptors)
+        if count > RECONNECTS:
+            self._done.set()
+        elif count % 2:
+            self._fail("a test")
+        else:
+            transport: Any = self._open_wire._connection._transport  # noqa: SLF001
+            transport._sock.shutdown(socket.SHUT_RDWR)  # noqa: SLF001
+
+    def describe_broker(self, message: DescribeBroker) -> Any:  # noqa: ARG002
+        return self._descriptors
 
 
 def test_a_thousand_reconnects_leak_no_descriptor(rabbitmq: RabbitServer) -> None:
-    class Flapping(AmqpConnection):
-        """Loses each connection as soon as it has it."""
-
-        count = 0
-        done = Event()
-
-        def _steps(self) -> list[Step]:
-            return []
-
-        def _opened(self) -> None:
-            type(self).count += 1
-            if self.count == 20:
-                type(self).before = descriptors()
-            if self.count == 1020:
-                self.done.set()
-            else:
-                self._open_wire._connection._transport.abort()  # noqa: SLF001
-
-        before = 0
-
-    def descriptors() -> int:
-        return len(os.listdir("/proc/self/fd"))
-
-    process = AmqpProcess(rabbitmq.url)
+    process, done = AmqpProcess(rabbitmq.url), Event()
     link = replace(process.link, backoff=lambda _: 0.0)
-    ref = Flapping.start(Context("flapping", process.directory), link)
-    assert Flapping.done.wait(120)
-    assert descriptors() <= Flapping.before + 2
-    ref.stop(timeout=PATIENCE_S)
+    process.start(Flapping, "flapping", link, done)
+    assert done.wait(120)
+    counts = process.directory.ask("flapping", DescribeBroker(), PATIENCE_S)
+    assert max(counts[-100:]) <= max(counts[:100])
+    process.stop("flapping")
 
 
 def test_a_server_that_is_restarted_loses_nothing(
@@ -348,10 +377,12 @@ def test_a_stream_that_is_made_anew_is_read(
 
 @pytest.fixture
 def alarm(rabbitmq: RabbitServer) -> Iterator[Callable[[], None]]:
-    yield (
-        lambda: rabbitmq.ctl("set_vm_memory_high_watermark", "absolute", "1KB") and None
-    )
-    rabbitmq.ctl("set_vm_memory_high_watermark", "0.4")
+    yield lambda: set_watermark(rabbitmq, "0.00001")
+    set_watermark(rabbitmq, "0.4")
+
+
+def set_watermark(server: RabbitServer, fraction: str) -> None:
+    server.ctl("set_vm_memory_high_watermark", fraction)
 
 
 def test_a_memory_alarm_is_an_answer_at_once_and_heals(
@@ -366,7 +397,7 @@ def test_a_memory_alarm_is_an_answer_at_once_and_heals(
     assert process.publish(new_job()).status == "unavailable"
     job = new_job()
     process.emit(job, Started(), END)
-    rabbitmq.ctl("set_vm_memory_high_watermark", "0.4")
+    set_watermark(rabbitmq, "0.4")
     process.wait_state(BROKER)
     process.queue.wait(EventsConfirmed)
     assert process.wait_streamed(job, 2) == [Started(), END]
@@ -515,21 +546,13 @@ def test_what_cannot_be_read_in_the_stream_is_skipped(
 # ------------------------------------------------------------------------- crashes
 
 
-def crash(process: AmqpProcess, name: str, *mail: object) -> None:
-    ref = process.refs[name]
-    for message in (object(), *mail):
-        ref.tell(message)
-    ref.actor_stopped.wait(PATIENCE_S)
-
-
 def test_a_publisher_that_crashed_has_left_all_to_its_successor(
     process: AmqpProcess,
 ) -> None:
     answer: AsyncResult[PublishReply] = AsyncResult()
     job = process.accepted()
     events = (JobEvent(job.id, 1, Started()), JobEvent(job.id, 1, END))
-    crash(
-        process,
+    process.crash(
         BROKER,
         PublishEvents(events, QUEUE),
         PublishJob(new_job(), answer.set),
@@ -538,13 +561,13 @@ def test_a_publisher_that_crashed_has_left_all_to_its_successor(
     assert process.queue.wait(EventsConfirmed) == [EventsConfirmed(events)]
     assert process.wait_streamed(job, 3)[1:] == [Started(), END]
     assert process.queue.wait(PublisherStarted, 2)
-    assert answer.get(timeout=PATIENCE_S).status == "unavailable"
+    assert answer.get(timeout=PATIENCE_S) == PublishReply("unavailable")
 
 
 def test_a_consumer_that_crashed_is_asked_anew(process: AmqpProcess) -> None:
     job = process.accepted()
     process.lease()
-    crash(process, CONSUMER)
+    process.crash(CONSUMER)
     process.queue.wait(LeasesLost)
     process.start_consumer()
     process.queue.wait(BrokerStarted, 2)
@@ -558,7 +581,7 @@ def test_a_stream_reader_that_crashed_goes_on_where_it_was_told(
     first = process.accepted()
     process.wait_streamed(first, 1)
     next_offset = process.relay.told[-1].next_offset
-    crash(process, EVENTS_NAME)
+    process.crash(EVENTS_NAME)
     second = process.accepted()
     process.start_stream()
     process.relay.wait(BrokerStarted, 2)
