@@ -367,6 +367,9 @@ def test_a_stream_that_is_made_anew_is_read(
     process.wait_streamed(job, 1)
     with raw(rabbitmq) as connection:
         connection.channel().queue_delete(EVENTS)
+    # the queue has it, but no stream tells of it: that is no acceptance yet
+    assert process.publish(new_job()).status == "unavailable"
+    process.wait_state(BROKER)
     end = process.accepted()
     process.emit(end, END)
     assert process.wait_streamed(end, 2)[-1] == END

@@ -24,6 +24,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.rabbitmq]
 
 JOBS = 2000
 FEWER = 500
+LATER = 150
 RUN_S = 0.2
 """So that at each moment some jobs run, some wait here and most wait in the broker."""
 
@@ -47,10 +48,13 @@ def judged(history: History, what: str) -> Verdict:
 def under_load(gateways: Stage, what: str, break_it: Callable[[], None]) -> None:
     """Break something while hundreds of jobs are under way, and judge the history."""
     history = History(gateways.gateways, RUN_S)
-    history.post(FEWER)
+    history.post(FEWER - LATER)
     # Given jobs of which many have been accepted, some run, and few have ended
     history.wait_for(lambda: history.accepted > FEWER / 3 and history.finished > 20)
-    break_it()
+    # When something breaks, while clients go on to post
+    breaking = gevent.spawn(break_it)
+    history.post(LATER)
+    breaking.get()
     judged(history, what).assert_perfect(FEWER)
 
 
