@@ -79,13 +79,14 @@ class Verdict:
         return (
             f"accepted {self.accepted}, finished {self.finished}, "
             f"lost {len(self.lost)}, doubled {len(self.doubled)}, "
-            f"denied {len(self.denied)}, wrong {len(self.wrong)}; restarted {self.restarted}, "
-            f"refused {self.refused}, {self.seconds:.1f} s"
+            f"denied {len(self.denied)}, wrong {len(self.wrong)}; "
+            f"restarted {self.restarted}, refused {self.refused}, {self.seconds:.1f} s"
         )
 
     def assert_perfect(self, count: int) -> None:
         assert self.accepted == count, self
-        assert not (self.lost or self.doubled or self.denied or self.wrong), self
+        faults = self.lost + self.doubled + self.denied + self.wrong
+        assert not faults, (str(self), faults)
 
 
 class History:
