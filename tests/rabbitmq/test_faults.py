@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.rabbitmq]
 
 JOBS = 2000
 FEWER = 500
-LATER = 150
+LATER, LATER_S = 150, 6
 RUN_S = 0.2
 """So that at each moment some jobs run, some wait here and most wait in the broker."""
 
@@ -53,7 +53,9 @@ def under_load(gateways: Stage, what: str, break_it: Callable[[], None]) -> None
     history.wait_for(lambda: history.accepted > FEWER / 3 and history.finished > 20)
     # When something breaks, while clients go on to post
     breaking = gevent.spawn(break_it)
-    history.post(LATER)
+    for _ in range(LATER):
+        history.post(1)
+        gevent.sleep(LATER_S / LATER)
     breaking.get()
     judged(history, what).assert_perfect(FEWER)
 
