@@ -114,12 +114,12 @@ class AmqpStream(AmqpConnection):
 
     def _read(self) -> None:
         start = self._start
-        if self._is_empty:
+        if self._read_to:
+            start = span(time.time() - self._read_to + MARGIN_S)
+        if self._is_empty and isinstance(start, str):
             # In a stream without any message, a span of time begins a little after
             # now: the first that is published just then would be missed.
             start = "first"
-        elif self._read_to:
-            start = span(time.time() - self._read_to + MARGIN_S)
         arguments = {"x-stream-offset": start}
         self._open_wire.consume(EVENTS, "events", PREFETCH, arguments)
 
