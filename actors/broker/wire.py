@@ -156,9 +156,12 @@ class Wire:
 
     def run(self, step: Step) -> None:
         """Declare; a `StepDone` follows, or the channel is lost."""
-        done = StepDone(self.generation)
-        call = getattr(self._open_channel, step.method)
-        call(**step.arguments, callback=lambda _: self._say(done))
+
+        def done(frame: Any) -> None:
+            count = getattr(frame.method, "message_count", 0)
+            self._say(StepDone(self.generation, count))
+
+        getattr(self._open_channel, step.method)(**step.arguments, callback=done)
 
     def confirm_publishes(self) -> None:
         """Number what is published from 1 on, and tell what becomes of it."""
