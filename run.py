@@ -75,6 +75,8 @@ console = Console()
 def serve(args: Args) -> int:
     """Run the service until a signal comes; then drain and stop it."""
     logging.basicConfig(format=LOG_FORMAT, level=logging.INFO)
+    # what matters of an outage, the broker connections tell once; pika, each time
+    logging.getLogger("pika").setLevel(logging.CRITICAL)
     settings = settings_of(args).settings
     if args.self_check and settings.role == "worker":
         raise CommandError("a worker takes no jobs from clients: check its gateway")

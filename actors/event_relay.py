@@ -93,24 +93,24 @@ class EventRelay(Actor):
         fresh: dict[str, list[NumberedEvent]] = {}
         for event in events:
             numbered = self._append(event)
-            if numbered is not None and self._logs[event.job_id].watchers:
-                fresh.setdefault(event.job_id, []).append(numbered)
+            if numbered and self._logs[event.job_id].watchers:
+                fresh.setdefault(event.job_id, []).extend(numbered)
         for job_id, shown in fresh.items():
             watchers = self._logs[job_id].watchers
             batch = tuple(shown)
             watchers[:] = [deliver for deliver in watchers if deliver(batch)]
         self._settle()
 
-    def _append(self, event: JobEvent) -> NumberedEvent | None:
+    def _append(self, event: JobEvent) -> tuple[NumberedEvent, ...]:
         if isinstance(event.body, Accepted):
             self._accept(event.job_id, event.body)
-            return None
+            return ()
         log = self._logs.get(event.job_id)
         if log is None:
-            return None  # expired meanwhile
+            return ()  # expired meanwhile
         return self._log(event, log)
 
-    def _log(self, event: JobEvent, log: JobLog) -> NumberedEvent | None:
+    def _log(self, event: JobEvent, log: JobLog) -> tuple[NumberedEvent, ...]:
         size, state = log.size, log.state
         numbered = log.append(event, self.now())
         self._bytes += log.size - size

@@ -10,11 +10,12 @@ first end is the end.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 from actors.messages import (
     Accepted,
+    EventBody,
     Finished,
     JobEvent,
     JobResult,
@@ -50,12 +51,15 @@ class JobLog:
         default_factory=list
     )
 
-    def append(self, event: JobEvent, now: float) -> NumberedEvent | None:
-        """Take the event in; None when there is nothing to show."""
-        if not self._is_heard(event) or not self._take(event, now):
-            return None
-        if event.run or event.attempt != self.shown:
-            event = replace(event, attempt=self.shown, run="")
+    def append(self, event: JobEvent, now: float) -> tuple[NumberedEvent, ...]:
+        """Take the event in; return what there is to show."""
+        if not self._is_heard(event):
+            return ()
+        return tuple(self._number(event, body) for body in self._take(event, now))
+
+    def _number(self, event: JobEvent, body: EventBody) -> NumberedEvent:
+        if event.run or event.attempt != self.shown or body is not event.body:
+            event = JobEvent(event.job_id, self.shown, body)
         numbered = NumberedEvent(len(self.events) + 1, event)
         self.events.append(numbered)
         data = event.body.data if isinstance(event.body, Output) else b""
@@ -69,23 +73,26 @@ class JobLog:
             return True
         return self.run is None or event.run == self.run
 
-    def _take(self, event: JobEvent, now: float) -> bool:
-        """Change with the event; False when it is not to be shown."""
+    def _take(self, event: JobEvent, now: float) -> tuple[EventBody, ...]:
+        """Change with the event; return what is to be shown of it."""
         begun_in_vain = event.attempt > self.attempt and self.run is not None
         if event.attempt > self.attempt:
             self.attempt, self.run = event.attempt, None
         match event.body:
             case Queued():
-                return not self.events  # a redelivery tells it anew
+                return () if self.events else (event.body,)  # a redelivery's
             case Restarted():
                 self.state = "queued"
                 self.shown += begun_in_vain
-                return begun_in_vain
-            case Started():
+                return (event.body,) if begun_in_vain else ()
+            case Started() | Output():
                 self.state, self.run = "running", event.run
+                if begun_in_vain:  # a broker actor has died with the word of it
+                    self.shown += 1
+                    return Restarted(), event.body
             case Finished(result):
                 self.state, self.result, self.done_at = "done", result, now
-        return True
+        return (event.body,)
 
     def view(self, job_id: str) -> JobView:
         """Return what a reader may keep."""

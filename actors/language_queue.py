@@ -124,6 +124,7 @@ class LanguageQueue(Actor):
         if known is not None and not was_elsewhere(known.lease.delivered, lease):
             self._join(known, lease)
         elif self._has_ended(lease):
+            self._remember(lease)
             self.tell(self._consumer, AckJob(lease))
         elif self._returning:
             self.tell(self._consumer, ReturnJob(lease))

@@ -759,3 +759,13 @@ class FleetStatus:
     workers: int
     languages: tuple[LanguageStatus, ...]
     """`paused` only where it is paused at every worker that has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitEcho:
+    """Call `reply` once all is read here that the stream held when this was asked.
+
+    `reply` must neither block nor raise. It is never called while the broker is away.
+    """
+
+    reply: Callable[[], None]

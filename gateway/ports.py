@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from gevent.event import Event
 
 from actors.messages import (
+    AwaitEcho,
     AwaitJob,
     BrokerStatus,
     DescribeBroker,
@@ -87,11 +88,21 @@ def look_up(directory: Directory, job_id: str, unknown_wait_s: float = 0) -> Job
 
 
 def arrives(directory: Directory, job_id: str, timeout_s: float) -> bool:
-    """Wait until the relay has heard of the job; False when it has not in time."""
+    """Wait until the relay has heard of the job; False when there is no such job.
+
+    A Problem when it can't be known: something may have been said that is not heard
+    here, because a connection is away, or is dead and not yet known to be.
+    """
     if not timeout_s:
         return False
-    known = Event()
-    return directory.tell(RELAY, AwaitJob(job_id, known.set)) and known.wait(timeout_s)
+    known, all_is_heard = Event(), Event()
+    directory.tell(RELAY, AwaitJob(job_id, known.set))
+    directory.tell(FLEET, AwaitEcho(all_is_heard.set))
+    if known.wait(timeout_s):
+        return True
+    if all_is_heard.is_set():
+        return False
+    raise Problem.later("unavailable", "The job log is not up to date just now.")
 
 
 def find(directory: Directory, job_id: str) -> Any:

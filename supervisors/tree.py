@@ -153,12 +153,11 @@ def amqp_specs(plan: Plan) -> Iterator[ChildSpec]:
 
 def fleet_spec(plan: Plan) -> ChildSpec:
     """Return who knows what can run where."""
-    # without images here there is nothing to tell others
-    tells = plan.engine is not None and bool(plan.settings.broker_urls)
-    to = BROKER if tells else None
+    # without containers here there is nothing to tell others
+    versions = {} if plan.engine is None else plan.versions
+    to = BROKER if plan.settings.broker_urls else None
     return ChildSpec(
-        "fleet",
-        lambda c: Fleet.start(c, plan.worker_id, plan.versions, LANGUAGES, to),
+        "fleet", lambda c: Fleet.start(c, plan.worker_id, versions, LANGUAGES, to)
     )
 
 

@@ -46,6 +46,8 @@ class StepDone:
     """The server has done what was asked last in the set-up."""
 
     generation: int
+    message_count: int = 0
+    """What is in the queue, if it was one that was declared."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ class EmbeddedStore:
         self._known[job.id] = Known(job.fingerprint)
 
     def next_generation(self) -> int:
-        """Return the number of a new subscription, as no broker actor had it before."""
+        """Return a number for a subscription, which no other has had."""
         self._generation += 1
         return self._generation
 

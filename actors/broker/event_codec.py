@@ -68,7 +68,7 @@ def _decode(body: bytes, read: Callable[[Document], T]) -> T:
     document = load(body)
     try:
         return read(document)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, OverflowError) as error:
         raise CodecError(f"{type(error).__name__}: {error}") from error
 
 

@@ -24,6 +24,8 @@ NAME = re.compile(
 )
 NAME_BYTES_MAX = 255
 NUMBER_MAX = 1_000_000_000
+TIME_MAX = 100_000_000_000
+"""In the year 5138: far enough, and every calendar can still tell it."""
 
 Document = Mapping[str, Any]
 
@@ -204,7 +206,7 @@ def _number(
         raise JobSchemaError(f"{name} is missing or not a number")
     if value < least or (above is not None and value <= above):
         raise JobSchemaError(f"{name} is too small")
-    if name != "created_at" and value > NUMBER_MAX:
+    if value > (TIME_MAX if name == "created_at" else NUMBER_MAX):
         raise JobSchemaError(f"{name} is too large")
     return value
 

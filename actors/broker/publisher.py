@@ -4,9 +4,11 @@ Confirms are pipelined: what is published is remembered under its number on the
 channel until the server confirms it, one by one or many at once.
 
 A job is answered for exactly once, and at once when it can't be known to arrive: a
-client rather tries again than waits. Everything else waits in the outbox until it has
-arrived. A message that the server refuses, or finds no queue for, ends the connection
-in an orderly way: the next declares everything anew, and publishes all again in order.
+client rather tries again than waits. It is accepted when its queue has it and then the
+stream tells of it, so that every gateway that has read the stream knows it. Everything
+else waits in the outbox until it has arrived. A message that the server refuses, or
+finds no queue for, ends the connection in an orderly way: the next declares everything
+anew, and publishes all again in order.
 """
 
 from __future__ import annotations
@@ -93,6 +95,8 @@ class AmqpPublisher(AmqpConnection):
         self._in_flight: OrderedDict[int, Parcel | PendingJob | None] = OrderedDict()
         """None is what nobody waits for any more."""
         self._jobs: dict[str, int] = {}
+        self._untold: dict[str, PendingJob] = {}
+        """Jobs that their queue has, and the stream does not tell of yet."""
         self._drained: Callable[[], None] | None = None
         self._controls_full = False
 
@@ -207,7 +211,9 @@ class AmqpPublisher(AmqpConnection):
         """Send a job on its way, or refuse it at once."""
         job = message.job
         known = self._outbox.fingerprint(job.id)
-        if known is not None:
+        if job.id in self._untold:
+            self._untold[job.id].repeated.append(message.reply)
+        elif known is not None and self._can_send:
             message.reply(PublishReply("duplicate", known))
         elif job.id in self._jobs:
             pending = self._in_flight[self._jobs[job.id]]
@@ -231,14 +237,21 @@ class AmqpPublisher(AmqpConnection):
         del self._jobs[job.id]
         if job.fingerprint:
             self._outbox.remember(job.id, job.fingerprint)
+        self._untold[job.id] = pending
         body = Accepted(job.language, job.created_at, job.fingerprint)
-        self._post_events((JobEvent(job.id, 1, body),), None)
-        pending.reply(PublishReply("accepted"))
-        for reply in pending.repeated:
-            reply(PublishReply("duplicate", job.fingerprint))
+        self._post_events((JobEvent(job.id, 1, body),), self.name)
+
+    def events_confirmed(self, message: EventsConfirmed) -> None:
+        """The stream tells of a job: now it is accepted."""
+        for event in message.events:
+            pending = self._untold.pop(event.job_id, None)
+            if pending is not None:
+                pending.reply(PublishReply("accepted"))
+                for reply in pending.repeated:
+                    reply(PublishReply("duplicate", pending.job.fingerprint))
 
     def _refuse(self, pending: PendingJob, status: Refusal) -> None:
-        del self._jobs[pending.job.id]
+        self._jobs.pop(pending.job.id, None)
         for reply in (pending.reply, *pending.repeated):
             reply(PublishReply(status))
 
@@ -247,6 +260,9 @@ class AmqpPublisher(AmqpConnection):
         for tag in list(self._jobs.values()):
             pending, self._in_flight[tag] = self._in_flight[tag], None
             assert isinstance(pending, PendingJob)  # noqa: S101 - see `_jobs`
+            self._refuse(pending, "unavailable")
+        while self._untold:  # they will run, and whoever repeats a key finds them
+            _, pending = self._untold.popitem()
             self._refuse(pending, "unavailable")
 
     # --------------------------------------------------------- everything else

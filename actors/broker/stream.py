@@ -32,7 +32,11 @@ from actors.messages import (
 
 if TYPE_CHECKING:
     from actors.actor import Context
-    from actors.broker.connection_messages import ConsumerCancelled, MessageArrived
+    from actors.broker.connection_messages import (
+        ConsumerCancelled,
+        MessageArrived,
+        StepDone,
+    )
     from actors.broker.link import Link
     from actors.messages import Boot
 
@@ -69,6 +73,7 @@ class AmqpStream(AmqpConnection):
         self._read_to = 0.0
         """When the newest message that was read was sent, by its sender's clock."""
         self._seen = Seen()
+        self._is_empty = False
         self._complained = False
 
     def boot(self, message: Boot) -> None:
@@ -80,6 +85,12 @@ class AmqpStream(AmqpConnection):
 
     def _steps(self) -> list[Step]:
         return [self._link.topology.events_step()]
+
+    def step_done(self, message: StepDone) -> None:
+        """Note whether there is anything in the stream."""
+        if not self._is_stale(message.generation):
+            self._is_empty = message.message_count == 0
+        super().step_done(message)
 
     def subscribe_events(self, message: SubscribeEvents) -> None:
         """Read for this actor, from its offset on."""
@@ -105,6 +116,10 @@ class AmqpStream(AmqpConnection):
         start = self._start
         if self._read_to:
             start = span(time.time() - self._read_to + MARGIN_S)
+        if self._is_empty and isinstance(start, str):
+            # In a stream without any message, a span of time begins a little after
+            # now: the first that is published just then would be missed.
+            start = "first"
         arguments = {"x-stream-offset": start}
         self._open_wire.consume(EVENTS, "events", PREFETCH, arguments)
 

@@ -6,8 +6,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.fleet import CLOCKS_S, COUNTS_S, REPORT_S, SOON_S, WORKERS_MAX, Fleet
+from actors.fleet import (
+    CLOCKS_S,
+    COUNTS_S,
+    ECHO_AWAITED_S,
+    ECHO_S,
+    REPORT_S,
+    SOON_S,
+    WORKERS_MAX,
+    Fleet,
+)
 from actors.messages import (
+    AwaitEcho,
     DescribeFleet,
     FleetStatus,
     LanguageStatus,
@@ -163,6 +173,68 @@ def test_old_news_changes_nothing(company: Company) -> None:
 def test_a_clock_that_is_somewhat_late_is_borne(company: Company) -> None:
     company.reported("a", HERE, at=EPOCH - CLOCKS_S)
     assert company.status().workers == 1
+
+
+# ----------------------------------------------------------------------------- echoes
+
+
+def asked(company: Company, count: int = 1) -> list[str]:
+    """Ask for an echo; return where the answers will be."""
+    answers: list[str] = []
+    for _ in range(count):
+        company.world.tell(FLEET, AwaitEcho(lambda: answers.append("heard")))
+    return answers
+
+
+def test_an_echo_is_what_comes_back_from_the_stream(company: Company) -> None:
+    answers = asked(company)
+    (report,) = company.published()
+    assert answers == []
+    company.world.tell(FLEET, WorkerReported(report))
+    assert answers == ["heard"]
+
+
+def test_what_was_said_before_is_no_answer(company: Company) -> None:
+    company.stands(2, 1)
+    company.world.clock.advance(SOON_S)
+    (earlier,) = company.published()
+    answers = asked(company)
+    company.world.tell(FLEET, WorkerReported(earlier))
+    assert answers == []
+    (later,) = company.published()
+    company.world.tell(FLEET, WorkerReported(later))
+    assert answers == ["heard"]
+
+
+def test_who_asks_in_a_crowd_shares_the_next_echo(company: Company) -> None:
+    answers = asked(company, 5)
+    (first,) = company.published()
+    company.world.tell(FLEET, WorkerReported(first))
+    assert len(answers) == 1
+    company.world.clock.advance(ECHO_S)
+    (second,) = company.published()
+    company.world.tell(FLEET, WorkerReported(second))
+    assert len(answers) == 5
+    company.world.clock.advance(1)
+    assert company.published() == []
+
+
+def test_who_has_waited_for_too_long_is_forgotten(company: Company) -> None:
+    answers = asked(company)
+    (first,) = company.published()
+    company.epoch += ECHO_AWAITED_S + 1
+    asked(company)
+    company.world.clock.advance(ECHO_S)
+    company.world.tell(FLEET, WorkerReported(first))
+    assert answers == []
+
+
+def test_without_others_there_is_nothing_to_wait_for(world: World) -> None:
+    company = Company(world, broker=None)
+    assert asked(company) == ["heard"]
+
+
+# ---------------------------------------------------------------------------- bounds
 
 
 def test_there_may_be_only_so_many_workers(

@@ -53,6 +53,14 @@ def test_a_job_that_nobody_has_taken_is_unknown(gateway: Gateway) -> None:
     assert_problem(gateway.request("DELETE", "/v1/jobs/none"), 404, "unknown_job")
 
 
+def test_whether_a_job_is_unknown_can_be_unknown(gateway: Gateway) -> None:
+    gateway.world.silent.add("root/fleet")
+    for path in ("", "/events", "/events?last_event_id=1"):
+        answer = gateway.get(f"/v1/jobs/none{path}")
+        assert_problem(answer, 503, "unavailable")
+        assert answer.headers["Retry-After"] == "1"
+
+
 def test_one_process_alone_waits_for_nothing() -> None:
     with running() as alone:
         job_id = elsewhere(alone)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from gevent.event import Event
 
 from actors.messages import (
+    AwaitEcho,
     AwaitJob,
     BrokerStatus,
     CancelJob,
@@ -174,6 +175,8 @@ class World:
                 self.unwatched.set()
             case SendStdin():
                 pass
+            case AwaitEcho(reply):
+                reply()
             case AwaitJob(job_id, reply):
                 self._await(job_id, reply)
             case _:

@@ -1,4 +1,4 @@
-"""One server for all tests here, and a virtual host for each."""
+"""A virtual host for each test."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-pytest.register_assert_rewrite("history", "stage", "rabbitmq_server")
+pytest.register_assert_rewrite("history", "scene", "stage")
 
-from rabbitmq_server import is_installed, rabbit_server  # noqa: E402 - see above
-from scene import Scene  # noqa: E402
+from scene import Scene, open_scene  # noqa: E402 - after the line above
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,16 +16,7 @@ if TYPE_CHECKING:
     from rabbitmq_server import RabbitServer
 
 
-@pytest.fixture(scope="session")
-def server() -> Iterator[RabbitServer]:
-    assert is_installed(), "no RabbitMQ here: `make test` sets one up"
-    with rabbit_server() as one:
-        yield one
-
-
 @pytest.fixture
-def scene(server: RabbitServer, request: pytest.FixtureRequest) -> Iterator[Scene]:
-    vhost = request.node.name.partition("[")[0]
-    server.add_vhost(vhost)
-    yield Scene(server, vhost)
-    server.delete_vhost(vhost)
+def scene(rabbitmq: RabbitServer, request: pytest.FixtureRequest) -> Iterator[Scene]:
+    with open_scene(rabbitmq, request.node.name.partition("[")[0]) as one:
+        yield one

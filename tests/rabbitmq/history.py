@@ -67,6 +67,8 @@ class Verdict:
     """Accepted, but without an end."""
     doubled: list[str]
     """With more than one end, on whichever gateway."""
+    denied: list[str]
+    """Accepted, and then called unknown by a gateway."""
     wrong: list[str]
     """With another output or outcome, a gap, or told differently by two gateways."""
     restarted: int
@@ -77,13 +79,14 @@ class Verdict:
         return (
             f"accepted {self.accepted}, finished {self.finished}, "
             f"lost {len(self.lost)}, doubled {len(self.doubled)}, "
-            f"wrong {len(self.wrong)}; restarted {self.restarted}, "
-            f"refused {self.refused}, {self.seconds:.1f} s"
+            f"denied {len(self.denied)}, wrong {len(self.wrong)}; "
+            f"restarted {self.restarted}, refused {self.refused}, {self.seconds:.1f} s"
         )
 
     def assert_perfect(self, count: int) -> None:
         assert self.accepted == count, self
-        assert (self.lost, self.doubled, self.wrong) == ([], [], []), self
+        faults = self.lost + self.doubled + self.denied + self.wrong
+        assert not faults, (str(self), faults)
 
 
 class History:
@@ -181,6 +184,7 @@ class History:
             sum(one.is_over for one in accepted),
             [name for name, one in named.items() if is_lost(one)],
             [name for name, one in named.items() if is_doubled(one)],
+            [name for name, one in named.items() if is_denied(one)],
             [name for name, one in named.items() if is_wrong(one)],
             sum(has_restarted(one) for one in accepted),
             sum(sum(one.refusals.values()) for one in self.records),
@@ -193,7 +197,7 @@ class History:
                 events = follow(gateway.port, record.job_id, 0)
                 record.logs.append([shown(event) for event in events])
             except OSError as error:
-                record.breaks[f"audit: {error}"[:60]] += 1
+                record.breaks[str(error)[:60]] += 1
                 record.logs.append([])
 
     def breaks(self) -> Counter[str]:
@@ -215,6 +219,10 @@ def is_lost(record: Record) -> bool:
 
 def is_doubled(record: Record) -> bool:
     return any(ends(log) > 1 for log in [record.events, *record.logs])
+
+
+def is_denied(record: Record) -> bool:
+    return any(reason.startswith("404") for reason in record.breaks)
 
 
 def is_wrong(record: Record) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calls import Call, call
-from rabbitmq_server import free_ports
+from rabbitmq_server import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,7 +45,7 @@ class Node:
 
     def __init__(self, role: str, broker: str, **settings: object) -> None:
         self.role = role
-        (self.port,) = free_ports(1)
+        self.port = free_port()
         given = {**SMALL, "uid_first": 300_000_000 + self.port * 20_000, **settings}
         self._command = [sys.executable, "run.py", "serve"]
         self._command += ["--role", role, "--port", str(self.port)]

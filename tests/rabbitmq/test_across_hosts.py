@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pika
 import pytest
 from calls import Call, follow
+from scene import open_scene
 from stage import ROOT, Node, Stage, stage, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from rabbitmq_server import RabbitServer
     from scene import Scene
 
 pytestmark = [pytest.mark.docker, pytest.mark.rabbitmq]
@@ -26,19 +28,16 @@ ECHO = "import sys\nfor line in sys.stdin: print('got', line.strip(), flush=True
 
 
 @pytest.fixture(scope="module")
-def shared(server: Any) -> Iterator[tuple[Stage, str]]:
+def shared(rabbitmq: RabbitServer) -> Iterator[Stage]:
     """Two gateways and two workers for all tests here that leave them alive."""
-    server.add_vhost("shared")
-    url = server.url("shared")
-    with stage(url) as one:
+    with open_scene(rabbitmq, "shared") as scene, stage(scene.url) as one:
         one.wait_ready()
-        yield one, url
-    server.delete_vhost("shared")
+        yield one
 
 
 @pytest.fixture
-def gateways(shared: tuple[Stage, str]) -> tuple[Node, Node]:
-    first, second = shared[0].gateways
+def gateways(shared: Stage) -> tuple[Node, Node]:
+    first, second = shared.gateways
     return first, second
 
 
@@ -214,10 +213,8 @@ def test_what_is_no_job_is_put_aside_and_the_worker_lives(scene: Scene) -> None:
         one.wait_ready()
         for body in (b"no job", b'{"v": 1}', b'{"v": 99, "id": "x"}', b"\xff\x00"):
             publish(scene.url, body)
-        wait_until(
-            lambda: scene.server.depths(scene.vhost)[DEAD] == 4, 10, "all are put aside"
-        )
-        assert scene.server.depths(scene.vhost)[JOBS_QUEUE] == 0
+        wait_until(lambda: scene.depths()[DEAD] == 4, 10, "all are put aside")
+        assert scene.depths()[JOBS_QUEUE] == 0
         assert outcome_of(one.gateways[0], submit(one.gateways[0])) == "success"
         with pika.BlockingConnection(pika.URLParameters(scene.url)) as connection:
             channel = connection.channel()
@@ -261,7 +258,7 @@ def test_the_doctor_names_the_argument_that_differs(scene: Scene) -> None:
     assert done.returncode == 1, done
     assert JOBS_QUEUE in done.stdout
     assert "x-" in done.stdout, done.stdout
-    assert "word-for-tests" not in done.stdout + done.stderr
+    assert "guest:guest" not in done.stdout + done.stderr
     with stage(scene.url, gateways=1, workers=0) as one:
         (gateway,) = one.gateways
         wait_until(lambda: gateway.readiness().get("broker_reason"), 20, "it says why")

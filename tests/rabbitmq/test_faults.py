@@ -24,6 +24,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.rabbitmq]
 
 JOBS = 2000
 FEWER = 500
+LATER, LATER_S = 150, 6
 RUN_S = 0.2
 """So that at each moment some jobs run, some wait here and most wait in the broker."""
 
@@ -47,10 +48,15 @@ def judged(history: History, what: str) -> Verdict:
 def under_load(gateways: Stage, what: str, break_it: Callable[[], None]) -> None:
     """Break something while hundreds of jobs are under way, and judge the history."""
     history = History(gateways.gateways, RUN_S)
-    history.post(FEWER)
+    history.post(FEWER - LATER)
     # Given jobs of which many have been accepted, some run, and few have ended
     history.wait_for(lambda: history.accepted > FEWER / 3 and history.finished > 20)
-    break_it()
+    # When something breaks, while clients go on to post
+    breaking = gevent.spawn(break_it)
+    for _ in range(LATER):
+        history.post(1)
+        gevent.sleep(LATER_S / LATER)
+    breaking.get()
     judged(history, what).assert_perfect(FEWER)
 
 
@@ -113,13 +119,13 @@ def test_rabbitmq_is_killed_and_started(scene: Scene, ready: Stage) -> None:
 
 
 def test_every_connection_is_closed(scene: Scene, ready: Stage) -> None:
-    under_load(ready, "close all connections", scene.server.close_connections)
+    under_load(ready, "close all connections", scene.close_connections)
 
 
 def test_every_connection_is_closed_again_and_again(scene: Scene, ready: Stage) -> None:
     def break_it() -> None:
         for _ in range(5):
-            scene.server.close_connections()
+            scene.close_connections()
             gevent.sleep(1)
 
     under_load(ready, "close all connections, five times", break_it)

@@ -54,24 +54,20 @@ def run(gateway: Node) -> dict[str, Any]:
 
 def test_a_broker_that_comes_late(scene: Scene) -> None:
     scene.server.stop()
-    try:
-        with stage(scene.url, gateways=1, workers=1) as one:
-            (gateway,) = one.gateways
-            # Given processes that have found no broker
-            wait_until(gateway.readiness, HEAL_S, "the gateway answers")
-            assert gateway.call("GET", "/").status == 200
-            assert gateway.call("GET", "/v1/languages").status == 200
-            assert_refused(gateway.call("POST", "/v1/jobs", document=JOB))
-            for node in one.nodes:
-                assert_says_why(node)
-            # When it comes
-            scene.server.start()
-            # Then all heals
-            one.wait_ready()
-            assert run(gateway)["stdout"] == "hello\n"
-    finally:
-        if not scene.server.is_up:
-            scene.server.start()
+    with stage(scene.url, gateways=1, workers=1) as one:
+        (gateway,) = one.gateways
+        # Given processes that have found no broker
+        wait_until(gateway.readiness, HEAL_S, "the gateway answers")
+        assert gateway.call("GET", "/").status == 200
+        assert gateway.call("GET", "/v1/languages").status == 200
+        assert_refused(gateway.call("POST", "/v1/jobs", document=JOB))
+        for node in one.nodes:
+            assert_says_why(node)
+        # When it comes
+        scene.server.start()
+        # Then all heals
+        one.wait_ready()
+        assert run(gateway)["stdout"] == "hello\n"
 
 
 def test_a_broker_without_memory_refuses_aloud(scene: Scene) -> None:
@@ -79,15 +75,12 @@ def test_a_broker_without_memory_refuses_aloud(scene: Scene) -> None:
         one.wait_ready()
         (gateway,) = one.gateways
         assert run(gateway)["outcome"] == "success"
-        scene.server.raise_alarm()
-        try:
+        with scene.alarm():
             for _ in range(5):
                 began = time.monotonic()
                 assert_refused(gateway.call("POST", "/v1/jobs", document=JOB))
                 assert time.monotonic() - began < ANSWER_S
             assert gateway.call("GET", "/").status == 200
-        finally:
-            scene.server.end_alarm()
         wait_until(
             lambda: gateway.call("POST", "/v1/jobs", document=JOB).status == 202,
             HEAL_S,
@@ -106,9 +99,8 @@ def test_a_job_runs_on_while_the_broker_has_no_memory(scene: Scene) -> None:
         answer = gateway.call("POST", "/v1/jobs", document=job)
         events = follow(gateway.port, answer.document()["id"], 0)
         seen = [next(events), next(events), next(events)]
-        scene.server.raise_alarm()
-        time.sleep(5)  # it ends meanwhile
-        scene.server.end_alarm()
+        with scene.alarm():
+            time.sleep(5)  # it ends meanwhile
         seen += events
         names = [event.name for event in seen]
         assert names == ["queued", "started", "stdout", "stdout", "finished"]
