@@ -65,6 +65,8 @@ log = logging.getLogger("warmbox.broker")
 ATTEMPTS_STEP = 1000
 """Attempts of one delivery are fewer: so each delivery's are newer than all before."""
 CONTROLS_PREFETCH = 200
+CONTROLS_WAIT_S = 1.0
+"""What a worker's queues get to subscribe before controls are heard without them."""
 RETRY_S = 1.0
 """Until the publisher, which is being started anew, is told again."""
 
@@ -121,6 +123,7 @@ class AmqpConsumer(AmqpConnection):
         self._subscriptions: dict[str, Subscription] = {}
         self._unacked: dict[int, Unacked] = {}
         self._seen = Seen()
+        self._hears_controls = False
         self._to_publish: list[PublishDead | PublishEvents] = []
         self._drained: Callable[[], None] | None = None
 
@@ -143,12 +146,22 @@ class AmqpConsumer(AmqpConnection):
         return [*topology.steps(), *topology.control_queue_steps(self._worker_id)]
 
     def _opened(self) -> None:
-        queue = control_queue_of(self._worker_id)
-        self._open_wire.consume(queue, "controls", CONTROLS_PREFETCH, {})
+        self.set_timer("controls", CONTROLS_WAIT_S)
+        self._hear_controls()
         for subscription in self._subscriptions.values():
             self._consume(subscription)
 
+    def _hear_controls(self, *, anyway: bool = False) -> None:
+        """Begin once there is somebody to hear them, for they are passed on once."""
+        missing = set(self._link.topology.languages) - set(self._subscriptions)
+        if self._hears_controls or not self._is_usable or (missing and not anyway):
+            return
+        self._hears_controls = True
+        queue = control_queue_of(self._worker_id)
+        self._open_wire.consume(queue, "controls", CONTROLS_PREFETCH, {})
+
     def _lost(self) -> None:
+        self._hears_controls = False
         self._unacked.clear()
         for subscription in self._subscriptions.values():
             self.tell(subscription.queue_name, LeasesLost(subscription.language))
@@ -160,8 +173,10 @@ class AmqpConsumer(AmqpConnection):
             self._fail("a queue is gone")
 
     def time_out(self, name: str) -> None:
-        """Tell the publisher again."""
-        if name == "publish":
+        """Tell the publisher again, or hear controls though a queue is missing."""
+        if name == "controls":
+            self._hear_controls(anyway=True)
+        elif name == "publish":
             waiting, self._to_publish = self._to_publish, []
             for message in waiting:
                 self._publish(message)
@@ -184,6 +199,7 @@ class AmqpConsumer(AmqpConnection):
             self.tell(subscription.queue_name, ReturnWaiting(language))
         elif self._is_usable:
             self._consume(subscription)
+        self._hear_controls()
 
     def _consume(self, subscription: Subscription) -> None:
         subscription.generation = next(_subscriptions)
