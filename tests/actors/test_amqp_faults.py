@@ -193,7 +193,9 @@ def test_jobs_around_a_loss_are_all_answered_and_the_accepted_are_there(
         while len(answers) < count:
             gevent.sleep(0.01)
     assert len(answers) == count
-    assert {status for _, status in answers} == {"accepted", "unavailable"}
+    statuses = {status for _, status in answers}
+    assert {"accepted", "unavailable"} <= statuses
+    assert statuses <= {"accepted", "unavailable", "queue_full"}
     for job, status in answers:
         if status == "accepted":
             told = Accepted(job.language, job.created_at, job.fingerprint)
