@@ -270,7 +270,8 @@ def look_at_broker(settings: Settings) -> Iterator[Finding]:
     topology = Topology(languages, settings.queue_max, settings.result_ttl_s)
     for found in probe(settings.broker_urls, topology, PROBE_S):
         yield Finding(*found)
-    yield Finding("secret", *judge_secret(settings))
+    if settings.role != "worker":
+        yield Finding("secret", *judge_secret(settings))
 
 
 # ------------------------------------------------------------------ helpers

@@ -75,7 +75,7 @@ def judge_secret(settings: Settings) -> tuple[bool, str, str]:
 
 def warn_of_weak_secret(settings: Settings) -> None:
     """Say once that job ids may be guessed."""
-    if settings.broker_urls:
+    if settings.broker_urls and settings.role != "worker":
         ok, evidence, mend = judge_secret(settings)
         if not ok:
             log.warning("the secret %s: %s", evidence, mend)

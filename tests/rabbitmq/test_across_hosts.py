@@ -147,20 +147,26 @@ def test_a_running_job_is_cancelled_at_the_other_gateway(
     assert outcome_of(first, job_id) == "cancelled"
 
 
-def test_a_job_that_no_worker_has_yet_is_cancelled(scene: Scene) -> None:
-    with stage(scene.url, gateways=2, workers=1) as one:
-        first, second = one.gateways
-        (worker,) = one.workers
+def test_what_is_said_of_a_job_that_waits_in_the_broker_is_kept(scene: Scene) -> None:
+    narrow = {"pool.warm": 1, "pool.max": 1, "running_max": 1}
+    with stage(scene.url, gateways=2, workers=1, **narrow) as one:
         one.wait_ready()
-        worker.kill()
-        kept = submit(first)
+        first, second = one.gateways
+        # Given more jobs than a worker takes at once
+        busy = submit(first, "import time\ntime.sleep(4)")
+        ahead = [submit(first, "import time\ntime.sleep(0.1)") for _ in range(3)]
+        fed = submit(first, ECHO, stdin_open=True)
         dropped = submit(first)
-        assert second.call("DELETE", f"/v1/jobs/{dropped}").status == 202
-        worker.start()
-        assert outcome_of(second, kept) == "success"
-        # the old worker's control queue has the wish, and the new one may not: it is
-        # honoured or the job runs, but it ends once in any case
-        assert outcome_of(second, dropped) in {"cancelled", "success"}
+        # When one is cancelled and one is fed at the other gateway
+        assert second.call("POST", f"/v1/jobs/{fed}/stdin?end=1", raw=b"one\n").status
+        answer = second.call("DELETE", f"/v1/jobs/{dropped}")
+        assert (answer.status, answer.document()["state"]) == (202, "queued")
+        # Then both hear of it when their turn comes
+        assert outcome_of(second, dropped) == "cancelled"
+        assert [name for _, name, _ in log_of(first, dropped)] == ["queued", "finished"]
+        outcomes = {outcome_of(second, job_id) for job_id in (busy, *ahead, fed)}
+        assert outcomes == {"success"}
+        assert look(second, fed)["stdout"] == "got one\n"
 
 
 def test_stdin_reaches_the_program_from_the_other_gateway(

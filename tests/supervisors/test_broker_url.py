@@ -79,5 +79,6 @@ def test_a_password_of_ones_own_is_enough(caplog: pytest.LogCaptureFixture) -> N
         Settings(broker="amqp://q", secret="0123456789abcdef"),  # noqa: S106
     ):
         warn_of_weak_secret(settings)
+        warn_of_weak_secret(Settings(broker="amqp://q", role="worker"))  # makes no ids
         assert not settings.broker_urls or judge_secret(settings)[0]
     assert caplog.text == ""
