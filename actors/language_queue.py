@@ -121,8 +121,10 @@ class LanguageQueue(Actor):
         """Take a lease into the backlog; a job that is here already goes on."""
         lease = message.lease
         known = self._entries.get(lease.job.id)
-        if known is not None and not was_elsewhere(known.lease.delivered, lease):
-            self._join(known, lease)
+        if known is not None and known.is_held_beside(lease):
+            self._choose(known, lease)
+        elif known is not None and not was_elsewhere(known.lease.delivered, lease):
+            known.lease, known.stale = lease, False
         elif self._has_ended(lease):
             self._remember(lease)
             self.tell(self._consumer, AckJob(lease))
@@ -134,11 +136,16 @@ class LanguageQueue(Actor):
             self._take(lease)
         self._settle()
 
-    def _join(self, known: Entry, lease: Lease) -> None:
-        if known.is_same_message(lease):
-            known.lease, known.stale = lease, False
+    def _choose(self, known: Entry, lease: Lease) -> None:
+        """Keep one of two messages: that of the newer attempt, which is what counts."""
+        if lease.attempt <= known.attempt:
+            self.tell(self._consumer, AckJob(lease))
+        elif self._returning:
+            self.tell(self._consumer, ReturnJob(lease))
         else:
-            self.tell(self._consumer, AckJob(lease))  # the other one stays
+            self.tell(self._consumer, AckJob(known.lease))
+            self._let_go(known)
+            self._take(lease)
 
     def _has_ended(self, lease: Lease) -> bool:
         """Tell whether this is a job that ended here, and nobody has begun since."""

@@ -44,12 +44,12 @@ class Entry:
         self.stdin_bytes += len(message.data)
         return True
 
-    def is_same_message(self, lease: Lease) -> bool:
-        """Tell whether this is the job's one message in the broker, delivered anew.
+    def is_held_beside(self, lease: Lease) -> bool:
+        """Tell whether our lease stays good: then this one is of a second message.
 
-        Else it is a second one with the same id, of a client that has tried again.
+        It has the same id, and comes from a client that has tried again.
         """
-        return self.stale or lease.generation != self.lease.generation
+        return not self.stale and lease.generation == self.lease.generation
 
 
 def was_elsewhere(delivered_before: int, lease: Lease) -> bool:

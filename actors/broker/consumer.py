@@ -12,14 +12,19 @@ whichever worker is free first.
 
 from __future__ import annotations
 
-import itertools
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from actors.broker.amqp import AmqpConnection
 from actors.broker.codec import CodecError
+from actors.broker.deliveries import (
+    Subscription,
+    Unacked,
+    delivery_count,
+    first_attempt,
+    lease_of,
+)
 from actors.broker.event_codec import decode_control
 from actors.broker.job_schema import decode_job
 from actors.broker.seen import Seen, is_new
@@ -62,38 +67,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("warmbox.broker")
 
-ATTEMPTS_STEP = 1000
-"""Attempts of one delivery are fewer: so each delivery's are newer than all before."""
 CONTROLS_PREFETCH = 200
+CONTROLS_WAIT_S = 1.0
+"""What a worker's queues get to subscribe before controls are heard without them."""
 RETRY_S = 1.0
 """Until the publisher, which is being started anew, is told again."""
-
-_subscriptions = itertools.count(1)  # of all consumers: no lease outlives its own
-
-
-@dataclass(slots=True)
-class Subscription:
-    """One language's consumer."""
-
-    language: str
-    queue_name: str
-    generation: int = 0
-    """A new one with each consumer that is begun."""
-
-    @property
-    def consumer(self) -> str:
-        """Return the consumer's tag."""
-        return f"{self.language}.{self.generation}"
-
-
-@dataclass(slots=True)
-class Unacked:
-    """A delivery that the server waits for."""
-
-    language: str
-    generation: int
-    ending: tuple[Job, bytes, int] | None = None
-    """A job that must not be tried again, its message, and how often it was."""
 
 
 class AmqpConsumer(AmqpConnection):
@@ -121,6 +99,7 @@ class AmqpConsumer(AmqpConnection):
         self._subscriptions: dict[str, Subscription] = {}
         self._unacked: dict[int, Unacked] = {}
         self._seen = Seen()
+        self._hears_controls = False
         self._to_publish: list[PublishDead | PublishEvents] = []
         self._drained: Callable[[], None] | None = None
 
@@ -143,12 +122,22 @@ class AmqpConsumer(AmqpConnection):
         return [*topology.steps(), *topology.control_queue_steps(self._worker_id)]
 
     def _opened(self) -> None:
-        queue = control_queue_of(self._worker_id)
-        self._open_wire.consume(queue, "controls", CONTROLS_PREFETCH, {})
+        self.set_timer("controls", CONTROLS_WAIT_S)
+        self._hear_controls()
         for subscription in self._subscriptions.values():
             self._consume(subscription)
 
+    def _hear_controls(self, *, anyway: bool = False) -> None:
+        """Begin once there is somebody to hear them, for they are passed on once."""
+        missing = set(self._link.topology.languages) - set(self._subscriptions)
+        if self._hears_controls or not self._is_usable or (missing and not anyway):
+            return
+        self._hears_controls = True
+        queue = control_queue_of(self._worker_id)
+        self._open_wire.consume(queue, "controls", CONTROLS_PREFETCH, {})
+
     def _lost(self) -> None:
+        self._hears_controls = False
         self._unacked.clear()
         for subscription in self._subscriptions.values():
             self.tell(subscription.queue_name, LeasesLost(subscription.language))
@@ -160,8 +149,10 @@ class AmqpConsumer(AmqpConnection):
             self._fail("a queue is gone")
 
     def time_out(self, name: str) -> None:
-        """Tell the publisher again."""
-        if name == "publish":
+        """Tell the publisher again, or hear controls though a queue is missing."""
+        if name == "controls":
+            self._hear_controls(anyway=True)
+        elif name == "publish":
             waiting, self._to_publish = self._to_publish, []
             for message in waiting:
                 self._publish(message)
@@ -184,9 +175,10 @@ class AmqpConsumer(AmqpConnection):
             self.tell(subscription.queue_name, ReturnWaiting(language))
         elif self._is_usable:
             self._consume(subscription)
+        self._hear_controls()
 
     def _consume(self, subscription: Subscription) -> None:
-        subscription.generation = next(_subscriptions)
+        subscription.renew()
         if self._drained is None:
             self._open_wire.consume(
                 queue_of(subscription.language),
@@ -239,8 +231,7 @@ class AmqpConsumer(AmqpConnection):
         if delivered >= DELIVERIES_MAX:
             self._end(message.tag, job, message.body, delivered)
             return
-        attempt = delivered * ATTEMPTS_STEP + 1
-        lease = Lease(message.tag, generation, job, attempt, 0, delivered)
+        lease = lease_of(job, message.tag, generation, delivered)
         if not self.tell(subscription.queue_name, JobDelivered(lease)):
             # Its queue is being started anew, and will subscribe: then it is handed
             # back with the others.
@@ -284,7 +275,7 @@ class AmqpConsumer(AmqpConnection):
         self._unacked[tag].ending = job, body, delivered
         text = f"the job was delivered {delivered} times without an end"
         result = JobResult(Outcome.INTERNAL_ERROR, message=text)
-        attempt = delivered * ATTEMPTS_STEP + 1
+        attempt = first_attempt(delivered)
         accepted = Accepted(job.language, job.created_at, job.fingerprint)
         events = (
             JobEvent(job.id, attempt, accepted),
@@ -345,12 +336,3 @@ class AmqpConsumer(AmqpConnection):
         self._close()
         self._unacked.clear()
         message.reply(count)
-
-
-def delivery_count(headers: Mapping[str, Any]) -> int:
-    """Return how often a message was delivered before.
-
-    Newer servers count what was only handed back in a header of its own.
-    """
-    counts = (headers.get(name) for name in ("x-delivery-count", "x-acquired-count"))
-    return max((int(one) for one in counts if isinstance(one, int)), default=0)

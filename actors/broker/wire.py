@@ -7,6 +7,7 @@ channel from its handlers; pika writes without blocking.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -47,6 +48,9 @@ CONNECT_S = 5.0
 HANDSHAKE_S = 10.0
 """For TCP, TLS and AMQP together."""
 PERSISTENT = 2
+
+# pika logs every failed attempt with a traceback; the owner tells of an outage once.
+logging.getLogger("pika").setLevel(logging.CRITICAL)
 
 Say = Callable[[object], object]
 

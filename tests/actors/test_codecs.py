@@ -44,7 +44,8 @@ from actors.messages import (
     WorkerReport,
 )
 
-SCHEMA = json.loads(Path("docs/job.schema.json").read_text())
+ROOT = Path(__file__).parents[2]
+SCHEMA = json.loads((ROOT / "docs/job.schema.json").read_text())
 VALIDATOR = jsonschema_rs.validator_for(SCHEMA)
 
 text = st.text(st.characters(codec="utf-8"))

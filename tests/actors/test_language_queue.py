@@ -617,6 +617,22 @@ def test_a_second_message_of_a_job_that_is_here_is_acked(worker: Worker) -> None
     assert worker.acks() == [second, first]
 
 
+def test_a_second_message_that_was_begun_elsewhere_is_the_one_that_counts(
+    worker: Worker,
+) -> None:
+    # Given a job that runs here, of which a client's second try made two messages
+    first = worker.deliver(tag=1)
+    worker.tell(DispatchJob("one"))
+    # When the other comes from a worker that had begun with it, and died
+    second = worker.deliver(tag=2, attempt=2001, delivered=2)
+    # Then the stream may have followed that one: ours is void
+    assert worker.acks() == [first]
+    assert worker.one.of(CancelJob) == [CANCEL]
+    worker.tell(DispatchJob("two"), JobFinished("j1", 2001, SUCCESS))
+    worker.confirm()
+    assert worker.acks() == [first, second]
+
+
 def test_the_same_id_after_its_end_is_a_new_job(worker: Worker) -> None:
     worker.run()
     worker.tell(JobFinished("j1", 1, SUCCESS))
