@@ -102,6 +102,10 @@ class Node:
             return {}
         return document
 
+    def broker_reason(self) -> str:
+        """Return what /readyz says of the broker; nothing while all is well."""
+        return str(self.readiness().get("broker_reason", ""))
+
     def metric(self, name: str) -> float:
         """Return the sum of all samples of this name."""
         total = 0.0

@@ -93,6 +93,26 @@ def test_a_worker_is_stopped_in_order(ready: Stage) -> None:
     assert verdict.restarted == 0
 
 
+def test_everything_is_restarted_one_by_one(ready: Stage) -> None:
+    def restart() -> None:
+        for node in ready.nodes:
+            node.send_stop()
+            assert node.wait() == 0
+            node.start()
+            ready.wait_ready()
+
+    history = History(ready.gateways, RUN_S)
+    history.post(FEWER - LATER)
+    restarting = gevent.spawn(restart)
+    for _ in range(LATER):
+        history.post(1)
+        gevent.sleep(2 * LATER_S / LATER)
+    restarting.get()
+    verdict = judged(history, "rolling restart")
+    verdict.assert_perfect(FEWER)
+    assert verdict.restarted == 0
+
+
 def test_a_gateway_is_killed_and_started_again(ready: Stage) -> None:
     def break_it() -> None:
         ready.gateways[0].kill()
