@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.rabbitmq]
 JOBS = 2000
 FEWER = 500
 LATER, LATER_S = 150, 6
-RUN_S = 0.2
+RUN_S = 0.1
 """So that at each moment some jobs run, some wait here and most wait in the broker."""
 
 
