@@ -119,6 +119,7 @@ class EngineTwin:
         self.gate.set()
         self.started: list[AttachedTwin] = []
         self.discarded: list[Attached] = []
+        self.killed: list[Attached] = []
         self.memory_mb: list[int] = []
 
     def start(self, defaults: LanguageDefaults) -> Attached:
@@ -133,8 +134,10 @@ class EngineTwin:
         self._wait()
         self.memory_mb.append(memory_mb)
 
-    def discard(self, attached: Attached) -> None:
+    def discard(self, attached: Attached, *, kill: bool = False) -> None:
         assert attached not in self.discarded, "a container is discarded once"
+        if kill:
+            self.killed.append(attached)
         attached.close()
         self.discarded.append(attached)
 
