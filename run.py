@@ -101,7 +101,9 @@ def start_service(settings: Settings) -> tuple[Engine, Service]:
     }
     catalog = effective_catalog(load_catalog(IMAGES), settings, built)
     served = {name: built[name] for name in catalog.languages}
-    engine_port = Engine(sandbox_config(settings))
+    engine_port = Engine(
+        sandbox_config(settings, (IMAGES / "seccomp.json").read_text())
+    )
     if left := engine_port.sweep(CLEAN_UP_S):
         raise CommandError(
             f"Docker does not remove {left} containers of an earlier run"

@@ -30,6 +30,8 @@ class SandboxConfig:
     service: str
     """Whose containers these are: the value of the label."""
     runtime: str
+    seccomp: str | None
+    """The system calls to let through, in Docker's JSON; None: as the engine has it."""
     reuse: Literal["always", "tenant", "never"]
     jobs_max: int
     """Jobs after which a container is replaced."""
@@ -97,7 +99,7 @@ def container_options(
             "read_only": True,
             "cap_drop": ["ALL"],
             "cap_add": ["SETUID", "SETGID", "KILL"],
-            "security_opt": ["no-new-privileges"],
+            "security_opt": security_options(config),
             "mem_limit": memory,
             "memswap_limit": memory,
             "pids_limit": config.processes_max + OVERHEAD_PIDS,
@@ -107,6 +109,9 @@ def container_options(
                 "/tmp": f"{tmpfs},exec,size=64m,nr_inodes=16k,mode=1777",  # noqa: S108
                 "/dev/shm": f"{tmpfs},noexec,size=16m,nr_inodes=1k,mode=1777",  # noqa: S108
             },
+            # Else the host's own resolver would be named in there.
+            "dns": ["127.0.0.1"],
+            "dns_search": ["."],
             "log_config": {"Type": "none", "Config": {}},
             "ipc_mode": "private",
             "runtime": config.runtime,
@@ -114,6 +119,14 @@ def container_options(
         },
         "ulimits": {"core": 0, "nofile": 1024, "fsize": 64 * MIB, "memlock": 65536},
     }
+
+
+def security_options(config: SandboxConfig) -> list[str]:
+    """Return what Docker calls so: no way up, and the list of system calls."""
+    found = ["no-new-privileges"]
+    if config.seccomp is not None:
+        found.append(f"seccomp={config.seccomp}")
+    return found
 
 
 def job_frame(job: Job, defaults: LanguageDefaults, compile_wall_s: float) -> bytes:

@@ -63,11 +63,12 @@ def with_limits(language: Language, settings: Settings) -> Language:
     return replace(language, limits=replace(language.limits, **limits))
 
 
-def sandbox_config(settings: Settings) -> SandboxConfig:
-    """Return the settings that every container shares."""
+def sandbox_config(settings: Settings, seccomp: str) -> SandboxConfig:
+    """Return the settings that every container shares, and the list of its calls."""
     return SandboxConfig(
         service=f"{settings.host}:{settings.port}",
         runtime=settings.runtime,
+        seccomp=seccomp,
         reuse=settings.reuse,
         # One uid is the janitor's, and one that of the job that waits after the last.
         jobs_max=min(settings.jobs_per_container_max, settings.uids_per_container - 2),

@@ -41,7 +41,9 @@ def megabytes(path: str) -> int:
         ("network_mode", "none"),
         ("read_only", True),
         ("cap_drop", ["ALL"]),
-        ("security_opt", ["no-new-privileges"]),
+        ("security_opt", ["no-new-privileges", f"seccomp={CONFIG.seccomp}"]),
+        ("dns", ["127.0.0.1"]),
+        ("dns_search", ["."]),
         ("log_config", {"Type": "none", "Config": {}}),
         ("ipc_mode", "private"),
         ("runtime", "runc"),
@@ -100,6 +102,11 @@ def test_the_labels_say_whose_it_is() -> None:
         "warmbox.service": "here:8000",
         "warmbox.language": "python",
     }
+
+
+def test_without_a_list_of_calls_the_engine_has_its_own() -> None:
+    options = container_options(make_defaults(), replace(CONFIG, seccomp=None), 1)
+    assert options["host"]["security_opt"] == ["no-new-privileges"]
 
 
 def test_the_runtime_is_the_settings() -> None:

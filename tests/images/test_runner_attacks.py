@@ -134,10 +134,6 @@ import socket
 a, b = socket.socketpair()
 socket.send_fds(a, [b"x"], [1, 2, a.fileno(), b.fileno()])
 """,
-    "a message queue": """
-import ctypes
-assert ctypes.CDLL("librt.so.1").mq_open(b"/left", 0o102, 0o600, None) >= 0
-""",
     "names of all kinds": r"""
 import os, socket
 for base in ("/box/work", "/box/home", "/tmp", "/dev/shm"):
@@ -198,9 +194,22 @@ with socket.create_server(("127.0.0.1", 8000)) as server:
 }
 
 
+# Behind the list of system calls stands the scrub, which must do without it too: so
+# these run under the engine's own list, which lets them through.
+LIBC = "import ctypes\nlibc = ctypes.CDLL(None)\n"
+
+
+def test_a_message_queue_is_removed(boxes: Boxes) -> None:
+    box = boxes.start("python", seccomp=None)
+    source = 'assert ctypes.CDLL("librt.so.1").mq_open(b"/left", 0o102, 0o600, 0) >= 0'
+    report = box.run(LIBC + source)
+    assert report.outcome == "success", report
+    assert_as_new(box)
+
+
 @pytest.mark.parametrize(("source", "what"), FOR_GOOD.values(), ids=FOR_GOOD)
 def test_what_can_not_be_removed_is_told(boxes: Boxes, source: str, what: str) -> None:
-    report = attack(boxes, f"import ctypes\nlibc = ctypes.CDLL(None)\n{source}")
+    report = boxes.start("python", seccomp=None).run(LIBC + source)
     assert report.outcome == "success", report
     assert report.dirty == {"reason": f"left behind: {what}", "out_of_memory": False}
 
