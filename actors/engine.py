@@ -154,6 +154,7 @@ class Engine:
                 for name, value in options["ulimits"].items()
             ],
         )
+        host["MaskedPaths"] = list(options["masked"])  # the SDK has no word for it
         created = self._client.create_container(
             options["image"],
             options["command"],

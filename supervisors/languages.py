@@ -31,6 +31,9 @@ def effective_catalog(
         if catalog.resolve(name) is None:
             near = ", ".join(catalog.closest(name) or catalog.languages)
             raise UnknownLanguageError(f"there is no language {name!r}; close: {near}")
+    for name in settings.runtime_of:
+        if name not in catalog.languages:
+            raise UnknownLanguageError(f"runtimes: there is no language {name!r}")
     wanted = {
         language.name
         for language in map(catalog.resolve, settings.languages)
@@ -68,6 +71,7 @@ def sandbox_config(settings: Settings, seccomp: str) -> SandboxConfig:
     return SandboxConfig(
         service=f"{settings.host}:{settings.port}",
         runtime=settings.runtime,
+        runtimes=settings.runtime_of,
         seccomp=seccomp,
         reuse=settings.reuse,
         # One uid is the janitor's, and one that of the job that waits after the last.

@@ -21,6 +21,13 @@ def _split(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
+def _pairs(value: tuple[str, ...]) -> tuple[str, ...]:
+    pairs = [[part.strip() for part in entry.split("=")] for entry in value]
+    if not all(len(pair) == 2 and all(pair) for pair in pairs):  # noqa: PLR2004
+        raise ValueError("should be a list of LANGUAGE=RUNTIME")
+    return tuple("=".join(pair) for pair in pairs)
+
+
 def _known_broker(value: str) -> str:
     if value == "embedded":
         return value
@@ -40,6 +47,7 @@ def _known_role(value: str) -> str:
 Broker = Annotated[str, AfterValidator(_known_broker)]
 Role = Annotated[str, AfterValidator(_known_role)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
+Runtimes = Annotated[Names, AfterValidator(_pairs)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Count = Annotated[int, Field(ge=1)]
 CountOrNone = Annotated[int, Field(ge=0)]
@@ -133,6 +141,8 @@ class Settings(_Group):
     caps: Caps = Caps()
     http: Http = Http()
     runtime: Annotated[str, Field(min_length=1)] = "runc"
+    runtimes: Runtimes = ()
+    """Languages that run under another one, as `java=runsc`."""
     reuse: Literal["always", "tenant", "never"] = "always"
     jobs_per_container_max: Count = 1000
     container_age_s_max: Seconds = 3600
@@ -143,6 +153,11 @@ class Settings(_Group):
     uids_per_container: Annotated[int, Field(ge=3, le=65_536)] = 1024
     attempts_max: Count = 3
     drain_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 10
+
+    @property
+    def runtime_of(self) -> dict[str, str]:
+        """The runtimes of the languages that have one of their own."""
+        return dict(entry.split("=", 1) for entry in self.runtimes)
 
     @property
     def url(self) -> str:

@@ -43,6 +43,7 @@ C = replace(
 CONFIG = SandboxConfig(
     service="here:8000",
     runtime="runc",
+    runtimes={},
     seccomp='{"defaultAction": "SCMP_ACT_ERRNO"}',
     reuse="always",
     jobs_max=1000,

@@ -11,6 +11,7 @@ from samples import CONFIG, LIMITS, PYTHON, C, make_defaults, make_job
 
 from actors.messages import Job, SourceFile
 from actors.sandbox import (
+    GVISOR_PIDS,
     MIB,
     OVERHEAD_MB,
     OVERHEAD_PIDS,
@@ -112,6 +113,17 @@ def test_without_a_list_of_calls_the_engine_has_its_own() -> None:
 def test_the_runtime_is_the_settings() -> None:
     options = container_options(make_defaults(), replace(CONFIG, runtime="runsc"), 1)
     assert options["host"]["runtime"] == "runsc"
+    # its kernel's own threads count as the container's
+    assert options["host"]["pids_limit"] == HOST["pids_limit"] + GVISOR_PIDS
+
+
+def test_a_language_may_have_a_runtime_of_its_own() -> None:
+    config = replace(CONFIG, runtimes={"c": "runsc"})
+    runtimes = [
+        container_options(make_defaults(language), config, 1)["host"]["runtime"]
+        for language in (PYTHON, C)
+    ]
+    assert runtimes == ["runc", "runsc"]
 
 
 def test_the_runner_gets_its_own_uids_and_the_languages_ways() -> None:

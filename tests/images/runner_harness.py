@@ -27,6 +27,7 @@ WAIT_S = 40
 CONFIG = SandboxConfig(
     service=f"test-runner-{os.getpid()}",
     runtime="runc",
+    runtimes={},
     seccomp=(IMAGES / "seccomp.json").read_text(),
     reuse="always",
     jobs_max=1000,

@@ -199,11 +199,16 @@ with socket.create_server(("127.0.0.1", 8000)) as server:
 LIBC = "import ctypes\nlibc = ctypes.CDLL(None)\n"
 
 
-def test_a_message_queue_is_removed(boxes: Boxes) -> None:
+def test_there_are_no_message_queues_either(boxes: Boxes) -> None:
     box = boxes.start("python", seccomp=None)
-    source = 'assert ctypes.CDLL("librt.so.1").mq_open(b"/left", 0o102, 0o600, 0) >= 0'
+    source = """
+import os
+print(libc.mq_open(b"/left", 0o102, 0o600, 0))
+try: os.open("/dev/mqueue/left", os.O_CREAT)
+except OSError as error: print(error.strerror)
+"""
     report = box.run(LIBC + source)
-    assert report.outcome == "success", report
+    assert report.stdout == b"-1\nToo many open files\n", report
     assert_as_new(box)
 
 
@@ -332,6 +337,30 @@ for pid, act in enumerate((
 print(reached)
 """
     assert attack(boxes, look).stdout == b"[]\n"
+
+
+def test_proc_shows_nothing_of_our_argument(boxes: Boxes) -> None:
+    look = "print(repr(open('/proc/1/cmdline').read().rstrip(chr(0))))"
+    said = boxes.get("python").run(look).stdout.decode()
+    assert said.endswith("/opt/warmbox/runner.py'\n")
+
+
+def test_when_a_job_wrote_is_not_for_the_next_to_know(boxes: Boxes) -> None:
+    box = boxes.get("python")
+    times = """
+import os
+for folder in ("/tmp", "/dev/shm"):
+    {act}
+    seen = os.stat(folder)
+    print(seen.st_mtime_ns, seen.st_ctime_ns)
+"""
+    act = "os.close(os.open(folder + '/x', os.O_CREAT)); os.unlink(folder + '/x')"
+    wrote = box.run(times.format(act=act)).stdout.split()
+    seen = box.run(times.format(act="pass")).stdout.split()
+    assert len(wrote) == len(seen) == 4
+    assert not set(wrote) & set(seen)
+    again = box.run(times.format(act="pass")).stdout.split()
+    assert not set(again) & set(seen)
 
 
 def test_the_uid_changes_with_each_job(boxes: Boxes) -> None:

@@ -101,3 +101,10 @@ def test_a_container_has_a_uid_for_each_of_its_jobs() -> None:
     settings = Settings(jobs_per_container_max=5, uids_per_container=10)
     many = sandbox_config(settings, "{}")
     assert many.jobs_max == 5
+
+
+def test_a_language_may_have_a_runtime_of_its_own() -> None:
+    settings = Settings(runtimes=("python=runsc",))
+    assert sandbox_config(settings, "{}").runtimes == {"python": "runsc"}
+    with pytest.raises(UnknownLanguageError, match="pyton"):
+        effective_catalog(CATALOG, Settings(runtimes=("pyton=runsc",)), ["python"])

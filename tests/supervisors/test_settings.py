@@ -180,3 +180,11 @@ def test_a_client_on_this_machine_finds_the_service(host: str, url: str) -> None
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValidationError):
         Settings().pool.warm = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("value", ["runsc", "=runsc", "java="])
+def test_a_runtime_is_a_languages(value: str) -> None:
+    with pytest.raises(SettingsError, match="LANGUAGE=RUNTIME"):
+        load_settings(None, {}, {"runtimes": value})
+    loaded = load_settings(None, {"WARMBOX_RUNTIMES": "java=runsc, go=runsc"}, {})
+    assert loaded.settings.runtime_of == {"java": "runsc", "go": "runsc"}
