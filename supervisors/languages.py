@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from actors.sandbox import SandboxConfig
+from actors.sandbox import LanguageDefaults, SandboxConfig
 from images.catalog import Catalog
 
 if TYPE_CHECKING:
@@ -64,6 +64,16 @@ def with_limits(language: Language, settings: Settings) -> Language:
         for name, cap in caps.items()
     }
     return replace(language, limits=replace(language.limits, **limits))
+
+
+def language_defaults(language: Language) -> LanguageDefaults:
+    """Return the language as its containers need it."""
+    return LanguageDefaults(
+        language=language,
+        image=f"warmbox/{language.name}:latest",
+        processes=language.limits.processes,
+        memory_mb=language.limits.memory_mb,
+    )
 
 
 def sandbox_config(settings: Settings, seccomp: str) -> SandboxConfig:

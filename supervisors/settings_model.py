@@ -143,6 +143,8 @@ class Settings(_Group):
     runtime: Annotated[str, Field(min_length=1)] = "runc"
     runtimes: Runtimes = ()
     """Languages that run under another one, as `java=runsc`."""
+    require: Names = ()
+    """Checks of the doctor's without which the service does not start."""
     reuse: Literal["always", "tenant", "never"] = "always"
     jobs_per_container_max: Count = 1000
     container_age_s_max: Seconds = 3600

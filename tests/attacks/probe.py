@@ -31,23 +31,23 @@ def filled(folder):
     return [fs.f_blocks, fs.f_files - fs.f_ffree, fs.f_files]
 
 def lines(path):
-    with open(path) as file:
-        return file.read().splitlines()
+    try:
+        with open(path) as file:
+            return file.read().splitlines()
+    except OSError as error:
+        return [error.strerror]
 
 def rows(path):
-    try:
-        return len(lines(path)) - 1
-    except OSError as error:
-        return error.strerror
+    return len(lines(path)) - 1
 
 def parent(pid):
     try:
         return int(lines(f"/proc/{pid}/stat")[0].rpartition(")")[2].split()[1])
-    except OSError:
+    except IndexError:
         return 0
 
 def status(*keys):
-    found = dict(line.split(":", 1) for line in lines("/proc/self/status"))
+    found = dict(line.partition(":")[::2] for line in lines("/proc/self/status"))
     return {key: found.get(key, "").strip() for key in keys}
 
 family, pid = set(), os.getpid()

@@ -29,6 +29,8 @@ SEED = int(os.environ.get("WARMBOX_TEST_SEED", "1"))
 AT_ONCE = 8
 WARM = 2
 MEMORY_MB_SLACK = 48
+DESCRIPTORS_SLACK = 16
+"""Connections to Docker that are kept for the next time."""
 RETURN_S = 90
 PATIENT = {"wall_time_s": 30, "cpu_time_s": 30}
 """Beside attacks on few cores an innocent may take longer than usual."""
@@ -124,7 +126,7 @@ def settled(service: ServiceProcess, before: Held | None = None) -> Held:
         return (
             now.containers == before.containers
             and now.children <= before.children
-            and now.descriptors <= before.descriptors
+            and now.descriptors <= before.descriptors + DESCRIPTORS_SLACK
             and now.memory_mb <= before.memory_mb + MEMORY_MB_SLACK
         )
 
