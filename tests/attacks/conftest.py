@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 pytest.register_assert_rewrite("attacking", "http_api", "probing", "service_process")
 
-from attacking import CATALOG, Report, look_around  # noqa: E402 - after the line above
+from attacking import CATALOG, Looks, Report, look_around  # noqa: E402 - after the line above
 from figures import attack_figures, scrub_times  # noqa: E402
 from runtime import RUNTIME  # noqa: E402
 from service_process import ServiceProcess  # noqa: E402
@@ -28,11 +28,12 @@ def alone() -> Iterator[ServiceProcess]:
 
 
 @pytest.fixture(scope="session")
-def as_new(alone: ServiceProcess) -> dict[str, Any]:
+def looks(alone: ServiceProcess) -> Looks:
     """What a program sees in each language's container before any attack."""
-    found = {}
+    found = Looks({}, {})
     for language in CATALOG.languages:
-        _, found[language] = look_around(alone.api, language)
+        seen = look_around(alone.api, language)
+        found.hosts[language], found.as_new[language] = seen
     return found
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from attacking import CATALOG, Attack, Report, carry_out, read_attacks
+from attacking import CATALOG, Attack, Looks, Report, carry_out, read_attacks
 
 if TYPE_CHECKING:
     from service_process import ServiceProcess
@@ -29,11 +29,11 @@ def test_there_are_many_attacks_in_every_language() -> None:
 )
 def test_attack(
     alone: ServiceProcess,
-    as_new: dict[str, Any],
+    looks: Looks,
     reports: list[Report],
     attack: Attack,
 ) -> None:
-    report = carry_out(alone, attack, as_new[attack.language])
+    report = carry_out(alone, attack, looks)
     reports.append(report)
     assert report.verdict == "contained", "\n".join(report.reasons)
     if attack.recycled is not None:
