@@ -26,15 +26,20 @@ endef
 
 .PHONY: help
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: run
 run: .venv/run.stamp docker  ## start the service; ARGS="--port 9000" is handed on
 	@$(PY) run.py images build
 	@exec $(PY) run.py serve --self-check $(ARGS)
 
+.PHONY: run-rabbitmq
+run-rabbitmq: .venv/run.stamp docker rabbitmq  ## one gateway and two workers on RabbitMQ; PORT=9000 is the gateway's
+	@$(PY) run.py images build
+	@PYTHON=$(PY) exec bash supervisors/several.sh $(ARGS)
+
 .PHONY: test
-test: .venv/dev.stamp docker chromium  ## set everything up, then check and test it all
+test: .venv/dev.stamp docker chromium rabbitmq-server  ## set everything up, then check and test it all
 	@$(PY) run.py images build
 	@$(MAKE) --no-print-directory lint
 	@$(PY) -m gevent.monkey --module pytest $(ARGS)
@@ -75,6 +80,13 @@ clean:  ## remove the virtual environment and all caches, but no image
 .PHONY: docker
 docker: .venv/bin/pip
 	@PYTHON=$(PY) bash images/docker.sh
+
+# The one to serve with; the tests only need the programs, and start servers themselves.
+.PHONY: rabbitmq rabbitmq-server
+rabbitmq: .venv/bin/pip
+	@PYTHON=$(PY) bash actors/broker/rabbitmq.sh
+rabbitmq-server: .venv/bin/pip
+	@PYTHON=$(PY) bash actors/broker/rabbitmq.sh install
 
 .PHONY: chromium
 chromium:

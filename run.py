@@ -13,7 +13,7 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,12 +26,14 @@ from rich.table import Table
 from rich.text import Text
 
 from actors.actor import Context
+from actors.broker.probe import probe
+from actors.broker.topology import Topology
 from actors.directory import Directory
 from actors.engine import Engine, EngineError
 from actors.inside import look_inside
 from actors.listener import Listener
 from actors.messages import Limits
-from gateway.app import make_app
+from gateway.app import make_app, make_status_app
 from gateway.client import Client, ClientError
 from gateway.config import GatewayConfig
 from gateway.self_check import self_check
@@ -39,13 +41,14 @@ from gateway.server import GatewayServer
 from gateway.terminal import guess_language, request_for, run_on_terminal
 from images.build import build_command, connect, list_images
 from images.catalog import Catalog, load_catalog
-from images.doctor import examine
+from images.doctor import examine, examine_host
 from images.finding import Finding
 from images.language_file import CatalogError
 from images.protections import LOOK_FILE, judge
 from metrics.collector import MailboxCollector
 from metrics.instruments import REGISTRY
 from metrics.loop_lag import watch_loop
+from supervisors.broker_url import judge_secret, secret_of, warn_of_weak_secret
 from supervisors.languages import (
     UnknownLanguageError,
     effective_catalog,
@@ -60,6 +63,9 @@ from supervisors.tree import tree
 IMAGES = Path(__file__).parent / "images"
 CLEAN_UP_S = 120
 """For Docker to remove all containers: a second, but a minute on a busy disk."""
+UNKNOWN_WAIT_S = 1.0
+"""A job that another gateway has taken is known here within milliseconds."""
+PROBE_S = 5.0
 GC_OBJECTS = 20_000
 """New objects between two garbage collections: a job leaves no cycles to speak of."""
 LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
@@ -79,7 +85,11 @@ console = Console()
 def serve(args: Args) -> int:
     """Run the service until a signal comes; then drain and stop it."""
     logging.basicConfig(format=LOG_FORMAT, level=logging.INFO)
+    # what matters of an outage, the broker connections tell once; pika, each time
+    logging.getLogger("pika").setLevel(logging.CRITICAL)
     settings = settings_of(args).settings
+    if args.self_check and settings.role == "worker":
+        raise CommandError("a worker takes no jobs from clients: check its gateway")
     refuse_taken_port(settings.host, settings.port)
     refuse_less(settings)
     stopping = stop_on_signals()
@@ -92,46 +102,65 @@ def serve(args: Args) -> int:
         check.kill()
     if fallen.dead:
         say("the service can't go on: see its last words above")
-        engine_port.close(CLEAN_UP_S)
+        clean_up(engine_port)
         return 1
     say("draining; once more stops at once")
     service.drain(settings.drain_s)
     stopped = service.stop()
-    left = engine_port.close(CLEAN_UP_S)
+    return 0 if clean_up(engine_port) and stopped else 1
+
+
+def clean_up(engine_port: Engine | None) -> bool:
+    """Leave no container behind; False when Docker does not remove them in time."""
+    left = 0 if engine_port is None else engine_port.close(CLEAN_UP_S)
     if left:
         say(f"{left} containers were not removed within {CLEAN_UP_S} s: Docker is slow")
-    return 0 if stopped and not left else 1
+    return not left
 
 
-def start_service(settings: Settings) -> tuple[Engine, Service]:
-    """Put the parts together and start them; the engine's leftovers go first."""
-    built = {
-        image.name: image.version
-        for image in list_images(engine(), load_catalog(IMAGES))
-        if image.state != "missing"
-    }
-    catalog = effective_catalog(load_catalog(IMAGES), settings, built)
+def start_service(settings: Settings) -> tuple[Engine | None, Service]:
+    """Put the parts together and start them; the engine's leftovers go first.
+
+    A gateway has no engine, and asks for none.
+    """
+    known = load_catalog(IMAGES)
+    is_gateway = settings.role == "gateway"
+    built = dict.fromkeys(known.languages, "") if is_gateway else built_images(known)
+    catalog = effective_catalog(known, settings, built)
     served = {name: built[name] for name in catalog.languages}
-    engine_port = Engine(sandbox_config(settings, seccomp_list()))
-    if left := engine_port.sweep(CLEAN_UP_S):
+    engine_port = None if is_gateway else make_engine(settings)
+    if engine_port is not None and (left := engine_port.sweep(CLEAN_UP_S)):
         raise CommandError(
             f"Docker does not remove {left} containers of an earlier run"
         )
     service = Service(Directory())
     config = gateway_config(settings)
+    make = make_status_app if settings.role == "worker" else make_app
 
     def make_server() -> GatewayServer:
-        app = make_app(config, service.directory, catalog, served)
+        app = make(config, service.directory, catalog, served)
         return GatewayServer(app, config)
 
+    warn_of_weak_secret(settings)
     REGISTRY.register(MailboxCollector())
     gc.collect()
     gc.freeze()  # what is here by now stays
     gc.set_threshold(GC_OBJECTS)
     gevent.spawn(watch_loop)
     listener = partial(start_listener, make_server)
-    service.start(tree(settings, catalog, engine_port, listener))
+    service.start(tree(settings, catalog, engine_port, listener, served))
     return engine_port, service
+
+
+def make_engine(settings: Settings) -> Engine:
+    """Return the engine; every container will be as the settings say."""
+    return Engine(sandbox_config(settings, seccomp_list()))
+
+
+def built_images(catalog: Catalog) -> dict[str, str]:
+    """Return the version of each language whose image is here."""
+    images = list_images(engine(), catalog)
+    return {one.name: one.version for one in images if one.state != "missing"}
 
 
 def start_listener(make_server: Callable[[], GatewayServer], context: Context) -> Any:
@@ -142,9 +171,10 @@ def start_listener(make_server: Callable[[], GatewayServer], context: Context) -
 def gateway_config(settings: Settings) -> GatewayConfig:
     """Return the gateway's part of the settings."""
     return GatewayConfig(
-        secret=secrets.token_bytes(32),
+        secret=secret_of(settings) or secrets.token_bytes(32),
         host=settings.host,
         port=settings.port,
+        unknown_wait_s=UNKNOWN_WAIT_S if settings.broker_urls else 0,
         caps=Limits(**settings.caps.model_dump()),
         **settings.http.model_dump(),
     )
@@ -228,7 +258,8 @@ def show_settings(args: Args) -> int:
 def doctor(args: Args) -> int:
     """Tell which protections are active here, and what mends those that are not."""
     settings = settings_of(args).settings
-    findings = diagnose(settings, serving=Client(settings.url).answers())
+    serving = Client(settings.url).answers()
+    findings = [*diagnose(settings, serving=serving), *look_at_broker(settings)]
     show(("check", "", "evidence"), (row(one) for one in findings))
     failed = [one for one in findings if not one.ok]
     for one in failed:
@@ -247,9 +278,14 @@ def row(one: Finding) -> tuple[str, Text, str]:
 
 
 def diagnose(settings: Settings, *, serving: bool) -> list[Finding]:
-    """Look at the host, the engine and the images, and at a sandbox from its inside."""
+    """Look at the host, the engine and the images, and at a sandbox from its inside.
+
+    A gateway has no more than the host.
+    """
     catalog = load_catalog(IMAGES)
     host = (settings.host, settings.port)
+    if settings.role == "gateway":
+        return list(examine_host(*host, serving=serving))
     runtimes = {settings.runtime, *settings.runtime_of.values()}
     findings = list(examine(host, runtimes, connect, catalog, serving=serving))
     try:
@@ -301,6 +337,18 @@ def refuse_less(settings: Settings) -> None:
 def seccomp_list() -> str:
     """Return the system calls that programs may make, as Docker takes them."""
     return (IMAGES / "seccomp.json").read_text()
+
+
+def look_at_broker(settings: Settings) -> Iterator[Finding]:
+    """Yield what the doctor finds at RabbitMQ, if that is the broker."""
+    if not settings.broker_urls:
+        return
+    languages = tuple(load_catalog(IMAGES).languages)
+    topology = Topology(languages, settings.queue_max, settings.result_ttl_s)
+    for found in probe(settings.broker_urls, topology, PROBE_S):
+        yield Finding(*found)
+    if settings.role != "worker":
+        yield Finding("secret", *judge_secret(settings))
 
 
 # ------------------------------------------------------------------ helpers

@@ -179,5 +179,5 @@ class Actor(pykka.ThreadingActor):
                 send(self.context.parent, notice)
 
 
-MESSAGE_MODULES = {"actors.messages"}
+MESSAGE_MODULES = {"actors.messages", "actors.broker.connection_messages"}
 """Where messages may be defined: nothing else is let near a handler."""

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from actors.actor import Actor, Context
+from actors.job_log import JobLog
 from actors.messages import (
     Accepted,
     EventsReceived,
-    Finished,
     JobEvent,
-    JobResult,
     JobView,
     NumberedEvent,
-    Output,
     Queued,
-    Restarted,
-    Started,
     SubscribeEvents,
 )
 
@@ -26,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.messages import (
+        AwaitJob,
         Boot,
         BrokerStarted,
         LookUpJob,
@@ -35,56 +31,9 @@ if TYPE_CHECKING:
 
 SWEEP_S = 5.0
 TOMBSTONES_MAX = 100_000
-EVENT_BYTES = 400
-"""What an event costs beside its data: the objects around it, roughly."""
-
-
-@dataclass(slots=True)
-class JobLog:
-    """One job as its events tell it."""
-
-    accepted: Accepted
-    attempt: int = 1
-    state: Literal["queued", "running", "done"] = "queued"
-    events: list[NumberedEvent] = field(default_factory=list)
-    result: JobResult | None = None
-    done_at: float = 0.0
-    size: int = 0
-    watchers: list[Callable[[tuple[NumberedEvent, ...]], bool]] = field(
-        default_factory=list
-    )
-
-    def append(self, event: JobEvent, now: float) -> NumberedEvent | None:
-        """Take the event in; None when it is stale or the job has ended."""
-        if self.state == "done" or event.attempt < self.attempt:
-            return None
-        if isinstance(event.body, Queued) and self.events:
-            return None  # a redelivery tells it anew
-        self.attempt = event.attempt
-        match event.body:
-            case Started():
-                self.state = "running"
-            case Restarted():
-                self.state = "queued"
-            case Finished(result):
-                self.state, self.result, self.done_at = "done", result, now
-        numbered = NumberedEvent(len(self.events) + 1, event)
-        self.events.append(numbered)
-        data = event.body.data if isinstance(event.body, Output) else b""
-        self.size += EVENT_BYTES + len(data)
-        return numbered
-
-    def view(self, job_id: str) -> JobView:
-        """Return what a reader may keep."""
-        return JobView(
-            job_id,
-            self.accepted.language,
-            self.accepted.created_at,
-            self.state,
-            self.attempt,
-            tuple(self.events),
-            self.result,
-        )
+AWAITED_MAX = 10_000
+AWAIT_S = 10.0
+"""Whoever waits for an unknown job has given up after so long."""
 
 
 class EventRelay(Actor):
@@ -93,18 +42,28 @@ class EventRelay(Actor):
     It is rebuilt from the broker's event stream whenever it starts.
     result_ttl_s: how long an ended job is remembered.
     bytes_max: when all logs together are larger, the oldest ended ones expire early.
+    counts_queued: tell a job's place in its queue, as far as it can be known here; else
+    the queue tells the exact one at once.
     """
 
     def __init__(
-        self, context: Context, broker: str, result_ttl_s: float, bytes_max: int
+        self,
+        context: Context,
+        broker: str,
+        result_ttl_s: float,
+        bytes_max: int,
+        counts_queued: bool = False,
     ) -> None:
         super().__init__(context)
         self._broker = broker
+        self._counts_queued = counts_queued
         self._result_ttl_s = result_ttl_s
         self._bytes_max = bytes_max
         self._logs: dict[str, JobLog] = {}
         self._ended: OrderedDict[str, None] = OrderedDict()
         self._expired: OrderedDict[str, None] = OrderedDict()
+        self._awaited: dict[str, list[tuple[float, Callable[[], None]]]] = {}
+        self._queued: dict[str, int] = {}
         self._bytes = 0
         self._offset = 0
 
@@ -125,35 +84,63 @@ class EventRelay(Actor):
 
     def events_received(self, message: EventsReceived) -> None:
         """Log the events and hand them to who watches."""
-        news = message.next_offset - self._offset
-        if message.offset > self._offset or news <= 0:
+        if message.offset > self._offset or message.next_offset <= self._offset:
             return  # ahead of the replay that was asked for, or known already
+        events = message.events
+        if message.offset < self._offset:  # a broker whose offsets count events
+            events = events[self._offset - message.next_offset :]
         self._offset = message.next_offset
         fresh: dict[str, list[NumberedEvent]] = {}
-        for event in message.events[-news:]:
+        for event in events:
             numbered = self._append(event)
-            if numbered is not None and self._logs[event.job_id].watchers:
-                fresh.setdefault(event.job_id, []).append(numbered)
-        for job_id, events in fresh.items():
+            if numbered and self._logs[event.job_id].watchers:
+                fresh.setdefault(event.job_id, []).extend(numbered)
+        for job_id, shown in fresh.items():
             watchers = self._logs[job_id].watchers
-            batch = tuple(events)
+            batch = tuple(shown)
             watchers[:] = [deliver for deliver in watchers if deliver(batch)]
         self._settle()
 
-    def _append(self, event: JobEvent) -> NumberedEvent | None:
+    def _append(self, event: JobEvent) -> tuple[NumberedEvent, ...]:
         if isinstance(event.body, Accepted):
-            if event.job_id not in self._expired:
-                self._logs.setdefault(event.job_id, JobLog(event.body))
-            return None
+            self._accept(event.job_id, event.body)
+            return ()
         log = self._logs.get(event.job_id)
         if log is None:
-            return None  # expired meanwhile
-        before = log.size
+            return ()  # expired meanwhile
+        return self._log(event, log)
+
+    def _log(self, event: JobEvent, log: JobLog) -> tuple[NumberedEvent, ...]:
+        size, state = log.size, log.state
         numbered = log.append(event, self.now())
-        self._bytes += log.size - before
-        if numbered is not None and isinstance(event.body, Finished):
-            self._ended[event.job_id] = None
+        self._bytes += log.size - size
+        if log.state != state:
+            language = log.accepted.language
+            change = (log.state == "queued") - (state == "queued")
+            self._queued[language] = self._queued.get(language, 0) + change
+            if log.state == "done":
+                self._ended[event.job_id] = None
         return numbered
+
+    def _accept(self, job_id: str, accepted: Accepted) -> None:
+        """Open the job's log; who has told of it first is no matter."""
+        if job_id in self._expired or job_id in self._logs:
+            return
+        log = self._logs[job_id] = JobLog(accepted)
+        turn = self._queued.get(accepted.language, 0) + 1
+        self._queued[accepted.language] = turn
+        if self._counts_queued:
+            self._log(JobEvent(job_id, 1, Queued(turn)), log)
+        for _, reply in self._awaited.pop(job_id, ()):
+            reply()
+
+    def await_job(self, message: AwaitJob) -> None:
+        """Answer when the job is known, if it is not yet."""
+        if message.job_id in self._logs or message.job_id in self._expired:
+            message.reply()
+        elif len(self._awaited) < AWAITED_MAX:
+            waiting = self._awaited.setdefault(message.job_id, [])
+            waiting.append((self.now() + AWAIT_S, message.reply))
 
     def watch_job(self, message: WatchJob) -> bool:
         """Replay what the watcher has missed, and keep it while there is more."""
@@ -182,6 +169,12 @@ class EventRelay(Actor):
     def time_out(self, name: str) -> None:
         """Expire by age."""
         self._settle()
+        now = self.now()
+        self._awaited = {
+            job_id: waiting
+            for job_id, waiting in self._awaited.items()
+            if waiting[-1][0] > now
+        }
         self.set_timer("sweep", SWEEP_S)
 
     def _settle(self) -> None:

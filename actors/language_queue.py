@@ -2,23 +2,31 @@
 
 It holds a lease while the job waits, while a container runs it, and until the
 terminal event is confirmed. So whatever happens to a container, the job is here.
+
+A broker on the network may take its leases back (`LeasesLost`) and deliver the jobs
+again, here or to another worker. What waits is let go then. What runs goes on with a
+stale lease: when the broker delivers it here next, it joins, for nobody else has had
+it meanwhile. If somebody has, then this run is void, since the stream has had events
+of a newer attempt, and the job starts anew.
 """
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from collections import OrderedDict
+from typing import TYPE_CHECKING
 
 from actors.actor import Actor, Context
+from actors.early_controls import EarlyControls
 from actors.fair_backlog import FairBacklog
 from actors.messages import (
+    Accepted,
     AckJob,
     CancelJob,
     DispatchDeclined,
     EventBody,
     Finished,
-    JobEvent,
+    JobControl,
     JobResult,
     JobsWaiting,
     Lease,
@@ -26,11 +34,13 @@ from actors.messages import (
     PublishEvents,
     Queued,
     Restarted,
+    ReturnJob,
     RunJob,
     SendStdin,
     SubscribeJobs,
     Usage,
 )
+from actors.queue_entry import Entry, measure, was_elsewhere
 from metrics import instruments
 
 if TYPE_CHECKING:
@@ -44,31 +54,16 @@ if TYPE_CHECKING:
         JobDelivered,
         JobFinished,
         JobReturned,
+        LeasesLost,
+        PublisherStarted,
         ReportState,
+        ReturnWaiting,
     )
 
 log = logging.getLogger("warmbox.queue")
 
-STDIN_BYTES_MAX = 4 << 20
-"""Stdin kept for a job that may have to start again."""
-
-
-@dataclass(slots=True)
-class Entry:
-    """One lease and where its job stands."""
-
-    lease: Lease
-    attempt: int
-    since: float
-    state: Literal["waiting", "running", "ending"] = "waiting"
-    container: str = ""
-    cancelled: bool = False
-    result: JobResult | None = None
-    """Set while the terminal event waits for its confirm."""
-    rest: tuple[JobEvent, ...] = ()
-    """What its container published along with the end."""
-    stdin: list[SendStdin] = field(default_factory=list)
-    stdin_bytes: int = 0
+ENDED_MAX = 10_000
+"""Ended jobs that are remembered, in case that their ack was lost on its way."""
 
 
 class LanguageQueue(Actor):
@@ -79,28 +74,41 @@ class LanguageQueue(Actor):
         context: Context,
         language: str,
         broker: str,
+        consumer: str,
         scheduler: str,
         attempts_max: int,
     ) -> None:
         super().__init__(context)
         self._language = language
         self._broker = broker
+        self._consumer = consumer
         self._scheduler = scheduler
         self._attempts_max = attempts_max
         self._entries: dict[str, Entry] = {}
         self._backlog = FairBacklog()
+        self._early = EarlyControls()
+        self._ended: OrderedDict[str, int] = OrderedDict()
+        """How often each had been delivered before it ended here."""
+        self._returning = False
         self._told = -1
 
     def boot(self, message: Boot) -> None:
         """Ask the broker for this language's jobs."""
-        self.tell(self._broker, SubscribeJobs(self._language, self.name))
+        self.tell(self._consumer, SubscribeJobs(self._language, self.name))
         self._settle()
 
     def broker_started(self, message: BrokerStarted) -> None:
         """Ask anew: the leases we have are stale until they are delivered again."""
-        self.tell(self._broker, SubscribeJobs(self._language, self.name))
+        self.tell(self._consumer, SubscribeJobs(self._language, self.name))
+        self._publish_ends()
+
+    def publisher_started(self, message: PublisherStarted) -> None:
+        """What was given to its predecessor may be lost."""
+        self._publish_ends()
+
+    def _publish_ends(self) -> None:
         for entry in self._entries.values():
-            if entry.result is not None:  # its terminal event may have been lost
+            if entry.result is not None:
                 self._publish_end(entry, entry.result)
 
     def clean_up(self, *, crashed: bool) -> None:
@@ -113,19 +121,90 @@ class LanguageQueue(Actor):
         """Take a lease into the backlog; a job that is here already goes on."""
         lease = message.lease
         known = self._entries.get(lease.job.id)
-        if known is not None:
-            known.lease = lease
-            return
-        entry = Entry(lease, lease.attempt, self.now())
-        self._entries[lease.job.id] = entry
-        if entry.attempt > self._attempts_max:
+        if known is not None and known.is_held_beside(lease):
+            self._choose(known, lease)
+        elif known is not None and not was_elsewhere(known.lease.delivered, lease):
+            known.lease, known.stale = lease, False
+        elif self._has_ended(lease):
+            self._remember(lease)
+            self.tell(self._consumer, AckJob(lease))
+        elif self._returning:
+            self.tell(self._consumer, ReturnJob(lease))
+        else:
+            if known is not None:  # whatever was done here is void
+                self._let_go(known)
+            self._take(lease)
+        self._settle()
+
+    def _choose(self, known: Entry, lease: Lease) -> None:
+        """Keep one of two messages: that of the newer attempt, which is what counts."""
+        if lease.attempt <= known.attempt:
+            self.tell(self._consumer, AckJob(lease))
+        elif self._returning:
+            self.tell(self._consumer, ReturnJob(lease))
+        else:
+            self.tell(self._consumer, AckJob(known.lease))
+            self._let_go(known)
+            self._take(lease)
+
+    def _has_ended(self, lease: Lease) -> bool:
+        """Tell whether this is a job that ended here, and nobody has begun since."""
+        delivered_before = self._ended.get(lease.job.id)
+        if delivered_before is None or not lease.delivered:
+            return False
+        return not was_elsewhere(delivered_before, lease)
+
+    def _take(self, lease: Lease) -> None:
+        job = lease.job
+        entry = Entry(lease, lease.attempt, self.now(), lease.begun)
+        self._entries[job.id] = entry
+        self._ended.pop(job.id, None)
+        self._backlog.push(job.client, job.id)
+        accepted = Accepted(job.language, job.created_at, job.fingerprint)
+        if entry.begun >= self._attempts_max:
+            self._backlog.remove(job.client, job.id)
+            self._publish(entry, accepted)
             self._give_up(entry)
             return
-        self._backlog.push(lease.job.client, lease.job.id)
-        position = self._backlog.position(lease.job.client, lease.job.id) or 1
+        position = self._backlog.position(job.client, job.id) or 1
         first = entry.attempt == 1
-        self._publish(entry, Queued(position) if first else Restarted())
+        self._publish(entry, accepted, Queued(position) if first else Restarted())
+        for control in self._early.take(job.id, self.now()):
+            self._control(entry, control)
+
+    def _let_go(self, entry: Entry) -> None:
+        """Keep nothing of the job but what was said to it: it may come again."""
+        job = entry.lease.job
+        if entry.state == "waiting":
+            self._backlog.remove(job.client, job.id)
+        elif entry.state == "running":
+            self.tell(entry.container, CancelJob(job.id, job.language))
+        del self._entries[job.id]
+        for stdin in entry.stdin:
+            self._early.keep(stdin, self.now())
+        if entry.cancelled:
+            self._early.keep(CancelJob(job.id, job.language), self.now())
+
+    def leases_lost(self, message: LeasesLost) -> None:
+        """Let go of what waits; what runs or ends is to be delivered again."""
+        for entry in list(self._entries.values()):
+            entry.stale = True
+            if entry.state == "waiting":
+                self._let_go(entry)
         self._settle()
+
+    def return_waiting(self, message: ReturnWaiting) -> None:
+        """Give back what is not begun, now and from now on."""
+        self._returning = True
+        for entry in list(self._entries.values()):
+            if entry.state == "waiting":
+                self._return(entry)
+        self._settle()
+
+    def _return(self, entry: Entry) -> None:
+        self._let_go(entry)
+        if not entry.stale:
+            self.tell(self._consumer, ReturnJob(entry.lease))
 
     def find_position(self, message: FindPosition) -> int | None:
         """Answer with the job's turn, if it waits here."""
@@ -172,6 +251,8 @@ class LanguageQueue(Actor):
         entry.state, entry.container = "waiting", ""
         job = entry.lease.job
         self._backlog.push(job.client, job.id, front=True)
+        if entry.stale or self._returning:
+            self._return(entry)
 
     def job_returned(self, message: JobReturned) -> None:
         """The container could not take it: it is the next in turn again."""
@@ -192,14 +273,15 @@ class LanguageQueue(Actor):
         self._settle()
 
     def _restart(self, entry: Entry) -> None:
+        entry.begun += 1
         if entry.cancelled:
             self._finish(entry, JobResult(Outcome.CANCELLED))
-        elif entry.attempt >= self._attempts_max:
+        elif entry.begun >= self._attempts_max:
             self._give_up(entry)
         else:
-            entry.attempt += 1
-            self._wait_again(entry)
+            entry.attempt = max(entry.attempt, entry.lease.attempt) + 1
             self._publish(entry, Restarted())
+            self._wait_again(entry)
 
     # --------------------------------------------------------------------- end
 
@@ -214,9 +296,9 @@ class LanguageQueue(Actor):
         self._finish(entry, message.result)
 
     def _give_up(self, entry: Entry) -> None:
-        text = f"what ran the job died, {entry.attempt} times"
-        if entry.attempt > self._attempts_max:
-            text = f"the job was begun {entry.attempt - 1} times without an end"
+        text = f"what ran the job died, {entry.begun} times"
+        if entry.state == "waiting":
+            text = f"the job was begun {entry.begun} times without an end"
         log.error("job %s: %s", entry.lease.job.id, text)
         self._finish(entry, JobResult(Outcome.INTERNAL_ERROR, message=text))
 
@@ -225,40 +307,59 @@ class LanguageQueue(Actor):
         self._publish_end(entry, result)
 
     def _publish_end(self, entry: Entry, result: JobResult) -> None:
-        end = JobEvent(entry.lease.job.id, entry.attempt, Finished(result))
-        events = (*entry.rest, end)
+        events = (*entry.rest, *entry.events(Finished(result)))
         self.tell(self._broker, PublishEvents(events, confirm_to=self.name))
 
     def events_confirmed(self, message: EventsConfirmed) -> None:
         """The end is in the stream for good: the broker may forget the job."""
         for event in message.events:
             entry = self._entries.get(event.job_id)
-            if entry is not None and entry.state == "ending":
+            if (
+                entry is not None
+                and entry.state == "ending"
+                and entry.attempt == event.attempt
+            ):
                 del self._entries[event.job_id]
-                self.tell(self._broker, AckJob(entry.lease))
-                self._measure(entry)
+                self.tell(self._consumer, AckJob(entry.lease))
+                self._remember(entry.lease)
+                measure(self._language, entry, self.now())
 
-    def _publish(self, entry: Entry, body: EventBody) -> None:
-        event = JobEvent(entry.lease.job.id, entry.attempt, body)
-        self.tell(self._broker, PublishEvents((event,)))
+    def _remember(self, lease: Lease) -> None:
+        self._ended[lease.job.id] = lease.delivered
+        if len(self._ended) > ENDED_MAX:
+            self._ended.popitem(last=False)
 
-    def _measure(self, entry: Entry) -> None:
-        """Count the job, now that nobody waits for its end any more."""
-        result = entry.result
-        assert result is not None  # noqa: S101 - it has ended
-        instruments.jobs_total.labels(self._language, result.outcome.value).inc()
-        total_ms = (self.now() - entry.since) * 1e3
-        for phase, ms in (*phases(result.usage), ("total", total_ms)):
-            if ms is not None:
-                instruments.job_seconds.labels(self._language, phase).observe(ms / 1e3)
+    def _publish(self, entry: Entry, *bodies: EventBody) -> None:
+        self.tell(self._broker, PublishEvents(entry.events(*bodies)))
 
     # ---------------------------------------------------------------- controls
 
     def cancel_job(self, message: CancelJob) -> None:
         """End the job if it waits, else have its container stop it."""
+        self._hear(message)
+
+    def send_stdin(self, message: SendStdin) -> None:
+        """Keep the bytes, in case the job has to start again, and pass them on."""
+        self._hear(message)
+
+    def _hear(self, message: JobControl) -> None:
         entry = self._entries.get(message.job_id)
-        if entry is None or entry.state == "ending":
+        if entry is not None:
+            self._control(entry, message)
+        elif message.job_id not in self._ended:
+            # It waits in the broker, or elsewhere, and may come here yet.
+            self._early.keep(message, self.now())
+        self._settle()
+
+    def _control(self, entry: Entry, message: JobControl) -> None:
+        if entry.state == "ending":
             return  # it has ended by itself
+        if isinstance(message, CancelJob):
+            self._cancel(entry, message)
+        elif entry.keep_stdin(message) and entry.state == "running":
+            self.tell(entry.container, message)
+
+    def _cancel(self, entry: Entry, message: CancelJob) -> None:
         if entry.state == "running":
             entry.cancelled = True
             self.tell(entry.container, message)
@@ -267,25 +368,3 @@ class LanguageQueue(Actor):
         self._backlog.remove(job.client, job.id)
         usage = Usage(queue_ms=round((self.now() - entry.since) * 1e3, 3))
         self._finish(entry, JobResult(Outcome.CANCELLED, usage=usage))
-        self._settle()
-
-    def send_stdin(self, message: SendStdin) -> None:
-        """Keep the bytes, in case the job has to start again, and pass them on."""
-        entry = self._entries.get(message.job_id)
-        if entry is None or entry.state == "ending":
-            return  # nobody reads any more
-        if entry.stdin_bytes + len(message.data) > STDIN_BYTES_MAX:
-            return  # the gateway's limits are far below
-        entry.stdin.append(message)
-        entry.stdin_bytes += len(message.data)
-        if entry.state == "running":
-            self.tell(entry.container, message)
-
-
-def phases(usage: Usage) -> list[tuple[str, float | None]]:
-    """Return the phases that a result measures, in milliseconds."""
-    return [
-        ("queue", usage.queue_ms),
-        ("compile", usage.compile_ms),
-        ("run", usage.wall_ms),
-    ]

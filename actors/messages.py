@@ -113,6 +113,8 @@ class Accepted:
 
     language: str
     created_at: float
+    fingerprint: str = ""
+    """Of the request under an idempotency key, so that every gateway can compare."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +158,18 @@ EventBody = Accepted | Queued | Started | Restarted | Output | Finished
 
 @dataclass(frozen=True, slots=True)
 class JobEvent:
-    """Something that happened to a job, in its `attempt` counting from 1."""
+    """Something that happened to a job in one of its attempts.
+
+    A later attempt has a higher number, but numbers may be left out: the relay counts
+    anew what it shows, from 1.
+    """
 
     job_id: str
     attempt: int
     body: EventBody
+    run: str = ""
+    """Whose event it is, where several workers can run one job: the process that has
+    published it. Set by who reads the stream."""
 
 
 # ----------------------------------------------- gateway and broker: publish
@@ -213,10 +222,30 @@ class BeginDrain:
 
 @dataclass(frozen=True, slots=True)
 class EndUnfinished:
-    """The drain time is over: end every unfinished job as an internal error."""
+    """The drain time is over: let go of every unfinished job.
+
+    A broker that outlives the process takes them back; with the embedded one they end
+    as internal errors.
+    """
 
     reply: Callable[[int], None]
-    """Gets the number of jobs ended so."""
+    """Gets the number of these jobs."""
+
+
+@dataclass(frozen=True, slots=True)
+class DescribeBroker:
+    """Asked from outside; answered with a `BrokerStatus`."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerStatus:
+    """How a broker connection stands."""
+
+    state: str
+    """`open` when all is well; else connecting, opening, blocked, backing_off or
+    closing."""
+    reason: str
+    """Why it is not open, in the server's words if they are; empty when it is."""
 
 
 # --------------------------------------------- broker and its other customers
@@ -231,7 +260,12 @@ class Lease:
     """Counts subscriptions: a lease of an earlier one is stale, never acked."""
     job: Job
     attempt: int
-    """The number of this attempt; above 1 when an earlier delivery was begun."""
+    """The number of this attempt: above that of any attempt of an earlier delivery."""
+    begun: int = 0
+    """How many attempts are known to have been begun before this delivery."""
+    delivered: int = 0
+    """How often the job was delivered before, here or elsewhere, by a broker that has
+    several workers to choose from; one that has not leaves it at 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +288,53 @@ class AckJob:
     """The job has ended and its terminal event is confirmed."""
 
     lease: Lease
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnJob:
+    """The job was not begun: deliver it to somebody else."""
+
+    lease: Lease
+
+
+@dataclass(frozen=True, slots=True)
+class LeasesLost:
+    """The connection is gone: every lease of this language is stale.
+
+    What waits is delivered again, here or elsewhere. What runs goes on: if it is
+    delivered here again, it joins.
+    """
+
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnWaiting:
+    """The process drains: return what waits, now and from now on."""
+
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class PublishDead:
+    """Keep a copy of a message that can't be worked on, and why.
+
+    Once it is kept for good, `confirm_to` gets a `DeadPublished`.
+    """
+
+    body: bytes
+    reason: str
+    tag: int
+    generation: int
+    confirm_to: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeadPublished:
+    """The copy is kept: the message of this tag may be acknowledged."""
+
+    tag: int
+    generation: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +375,11 @@ class EventsReceived:
 @dataclass(frozen=True, slots=True)
 class BrokerStarted:
     """A broker connection is up anew: subscribe again."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublisherStarted:
+    """What publishes was started anew: publish again what is not confirmed."""
 
 
 # ----------------------------------- scheduler, language queues and containers
@@ -603,6 +689,18 @@ class LookUpJob:
 
 
 @dataclass(frozen=True, slots=True)
+class AwaitJob:
+    """Call `reply` once the relay knows this job: it may be new to this gateway.
+
+    `reply` must neither block nor raise. It may never be called: its caller has an
+    end to its patience.
+    """
+
+    job_id: str
+    reply: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
 class JobView:
     """A job as its events tell it."""
 
@@ -613,3 +711,68 @@ class JobView:
     attempt: int
     events: tuple[NumberedEvent, ...]
     result: JobResult | None
+    fingerprint: str = ""
+
+
+# -------------------------------------------------------------------- fleet
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageStatus:
+    """How one language stands on one worker."""
+
+    name: str
+    version: str
+    """As the image's own tool prints it."""
+    ready: int
+    starting: int
+    paused: str
+    """Why no container is being started; empty when all is well."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerReport:
+    """What one worker can run."""
+
+    worker_id: str
+    at: float
+    """Seconds since the epoch, by the worker's clock."""
+    languages: tuple[LanguageStatus, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PublishReport:
+    """Let all gateways know. It is not kept when the broker is away."""
+
+    report: WorkerReport
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerReported:
+    """A worker's report has come through the broker; it may be an old one."""
+
+    report: WorkerReport
+
+
+@dataclass(frozen=True, slots=True)
+class DescribeFleet:
+    """Asked from outside; answered with a `FleetStatus`."""
+
+
+@dataclass(frozen=True, slots=True)
+class FleetStatus:
+    """What can run where: each language summed over all workers that are heard of."""
+
+    workers: int
+    languages: tuple[LanguageStatus, ...]
+    """`paused` only where it is paused at every worker that has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitEcho:
+    """Call `reply` once all is read here that the stream held when this was asked.
+
+    `reply` must neither block nor raise. It is never called while the broker is away.
+    """
+
+    reply: Callable[[], None]

@@ -34,14 +34,33 @@ def make_app(
     `served` has the version of each language that jobs may be written in, as the
     tool in its image prints it.
     """
+    app = _bare_app()
+    _add_jobs(app, config, directory, Drafter(config, catalog, served))
+    service = Service(config, directory, catalog, served)
+    app.get("/v1/languages", callback=service.languages)
+    _add_status(app, service)
+    names = [*_names(catalog, served)]
+    _add_documents(app, describe(config, names))
+    return app
+
+
+def make_status_app(
+    config: GatewayConfig,
+    directory: Directory,
+    catalog: Catalog,
+    served: Mapping[str, str],
+) -> Any:
+    """Return the WSGI application of a process that takes no jobs from clients."""
+    app = _bare_app()
+    _add_status(app, Service(config, directory, catalog, served))
+    return app
+
+
+def _bare_app() -> Any:
     app = bottle.Bottle()
     app.uninstall(True)  # our answers are whole responses; no plugin shapes them
     app.install(guard)
     app.default_error_handler = error_page
-    _add_jobs(app, config, directory, Drafter(config, catalog, served))
-    _add_service(app, Service(config, directory, catalog, served))
-    names = [*_names(catalog, served)]
-    _add_documents(app, describe(config, names))
     return app
 
 
@@ -65,9 +84,8 @@ def _add_jobs(
     )
 
 
-def _add_service(app: Any, service: Service) -> None:
+def _add_status(app: Any, service: Service) -> None:
     routes: dict[str, Callable[[], Any]] = {
-        "/v1/languages": service.languages,
         "/healthz": service.health,
         "/readyz": service.readiness,
         "/metrics": service.metrics,

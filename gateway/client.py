@@ -43,10 +43,10 @@ class Client:
         self._session.trust_env = not _is_loopback(urlsplit(url).hostname or "")
 
     def answers(self) -> bool:
-        """Tell whether a service of this kind is there."""
+        """Tell whether a service of this kind is there, in whatever role."""
         try:
-            return bool(self.languages())
-        except (ClientError, ValueError, KeyError, TypeError):
+            return bool(self._call("GET", "/healthz").json() == {"status": "ok"})
+        except (ClientError, ValueError):
             return False
 
     def languages(self) -> list[dict[str, Any]]:

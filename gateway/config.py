@@ -34,6 +34,12 @@ class GatewayConfig:
     """How long a kept connection may stay without a request."""
     header_timeout_s: float = 10
     publish_timeout_s: float = 5
+    unknown_wait_s: float = 0
+    """How long a job that is unknown here may still arrive from another gateway.
+
+    0 where there is no other; else idempotency keys are looked up here first, since
+    the broker does not know them.
+    """
     connections_max: int = 12000
     heartbeat_s: float = 15
     watcher_events_max: int = 1024

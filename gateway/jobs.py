@@ -65,7 +65,7 @@ class Jobs:
         to_text = _TO_TEXT.get(encoding)
         if to_text is None:
             raise Problem.invalid(("encoding", "must be utf-8 or base64"))
-        document = self._document(look_up(self._directory, job_id), to_text)
+        document = self._document(self._look_up(job_id), to_text)
         if encoding != "utf-8":
             document["encoding"] = encoding
         return reply(document)
@@ -74,7 +74,7 @@ class Jobs:
         """Answer `GET /v1/jobs/{id}/events`."""
         after_id = last_event_id(environ, query)
         if after_id:
-            view = look_up(self._directory, job_id)
+            view = self._look_up(job_id)
             newest_id = _newest_id(view)
             if view.state == "done" and after_id >= newest_id:
                 # Nothing will follow; this status keeps a browser from coming back.
@@ -89,7 +89,7 @@ class Jobs:
             raise Problem.invalid(("end", "must be 0 or 1"))
         config = self._config
         data = read_body(environ, config.stdin_kb_max * 1024, config.body_timeout_s)
-        view = look_up(self._directory, job_id)
+        view = self._look_up(job_id)
         if view.state == "done":
             raise Problem("not_running", "The job has ended.")
         message = SendStdin(job_id, view.language, data, end=end == "1")
@@ -98,11 +98,14 @@ class Jobs:
 
     def cancel(self, job_id: str) -> Any:
         """Answer `DELETE /v1/jobs/{id}`."""
-        view = look_up(self._directory, job_id)
+        view = self._look_up(job_id)
         if view.state != "done":
             view = self._end(view)
         status = 200 if view.state == "done" else 202
         return reply(self._document(view, views.as_utf8), status)
+
+    def _look_up(self, job_id: str) -> JobView:
+        return look_up(self._directory, job_id, self._config.unknown_wait_s)
 
     def _document(self, view: JobView, to_text: views.ToText) -> dict[str, Any]:
         document = views.whole(view, to_text)
@@ -126,7 +129,8 @@ class Jobs:
 
     def _stream(self, job_id: str, after_id: int) -> Any:
         sink = sse.Sink(self._config.watcher_events_max)
-        if not watch(self._directory, WatchJob(job_id, after_id, sink.deliver)):
+        message = WatchJob(job_id, after_id, sink.deliver)
+        if not watch(self._directory, message, self._config.unknown_wait_s):
             raise missing(find(self._directory, job_id))
         sink.go_live()
         events = sse.stream(

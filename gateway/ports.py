@@ -4,15 +4,31 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from actors.messages import FindPosition, JobView, LookUpJob, WatchJob
+from gevent.event import Event
+
+from actors.messages import (
+    AwaitEcho,
+    AwaitJob,
+    BrokerStatus,
+    DescribeBroker,
+    DescribeFleet,
+    FindPosition,
+    FleetStatus,
+    JobView,
+    LookUpJob,
+    WatchJob,
+)
 from gateway.problems import Problem
 
 BROKER = "root/broker"
+CONNECTIONS = (BROKER, "root/consumer", "root/events")
+"""All that a process may have; the embedded broker is the first alone."""
+FLEET = "root/fleet"
 RELAY = "root/relay"
 BUCKETS = "root/buckets"
 
 _ASK_TIMEOUT_S = 2.0
-_POSITION_TIMEOUT_S = 0.5
+_STATUS_TIMEOUT_S = 0.5
 
 
 class Directory(Protocol):
@@ -30,11 +46,6 @@ def queue_of(language: str) -> str:
     return f"root/languages/{language}/queue"
 
 
-def pool_of(language: str) -> str:
-    """Return the name of the language's pool."""
-    return f"root/languages/{language}/pool"
-
-
 def tell_broker(directory: Directory, message: object) -> None:
     """Send to the broker; a Problem when there is none just now."""
     if not directory.tell(BROKER, message):
@@ -48,12 +59,50 @@ def broker_unavailable() -> Problem:
     )
 
 
-def look_up(directory: Directory, job_id: str) -> JobView:
-    """Return the job, or raise the Problem that says why not."""
+def fleet(directory: Directory) -> FleetStatus | None:
+    """Return what can run where; None when nobody can tell just now."""
+    found = _ask_status(directory, FLEET, DescribeFleet())
+    return found if isinstance(found, FleetStatus) else None
+
+
+def broker_trouble(directory: Directory) -> str:
+    """Return why a connection to the broker is not open, as far as one can tell."""
+    for name in CONNECTIONS:
+        status = _ask_status(directory, name, DescribeBroker())
+        if isinstance(status, BrokerStatus) and status.reason:
+            return f"{name.rpartition('/')[2]}: {status.reason}"
+    return "a connection is being started"
+
+
+def look_up(directory: Directory, job_id: str, unknown_wait_s: float = 0) -> JobView:
+    """Return the job, or raise the Problem that says why not.
+
+    `unknown_wait_s` is what a job gets that another gateway may just have taken.
+    """
     view = find(directory, job_id)
+    if view is None and arrives(directory, job_id, unknown_wait_s):
+        view = find(directory, job_id)
     if isinstance(view, JobView):
         return view
     raise missing(view)
+
+
+def arrives(directory: Directory, job_id: str, timeout_s: float) -> bool:
+    """Wait until the relay has heard of the job; False when there is no such job.
+
+    A Problem when it can't be known: something may have been said that is not heard
+    here, because a connection is away, or is dead and not yet known to be.
+    """
+    if not timeout_s:
+        return False
+    known, all_is_heard = Event(), Event()
+    directory.tell(RELAY, AwaitJob(job_id, known.set))
+    directory.tell(FLEET, AwaitEcho(all_is_heard.set))
+    if known.wait(timeout_s):
+        return True
+    if all_is_heard.is_set():
+        return False
+    raise Problem.later("unavailable", "The job log is not up to date just now.")
 
 
 def find(directory: Directory, job_id: str) -> Any:
@@ -61,18 +110,20 @@ def find(directory: Directory, job_id: str) -> Any:
     return _ask_relay(directory, LookUpJob(job_id))
 
 
-def watch(directory: Directory, message: WatchJob) -> bool:
+def watch(directory: Directory, message: WatchJob, unknown_wait_s: float = 0) -> bool:
     """Begin to watch; False when the relay has no such job."""
-    return bool(_ask_relay(directory, message))
+    return bool(
+        _ask_relay(directory, message)
+        or (
+            arrives(directory, message.job_id, unknown_wait_s)
+            and _ask_relay(directory, message)
+        )
+    )
 
 
 def position(directory: Directory, view: JobView) -> int | None:
     """Return the waiting job's turn, if its queue can tell."""
-    name = queue_of(view.language)
-    try:
-        turn = directory.ask(name, FindPosition(view.id), _POSITION_TIMEOUT_S)
-    except (LookupError, TimeoutError):
-        return None
+    turn = _ask_status(directory, queue_of(view.language), FindPosition(view.id))
     return turn if isinstance(turn, int) else None
 
 
@@ -81,6 +132,13 @@ def missing(found: object) -> Problem:
     if found == "expired":
         return Problem("expired", "The job has ended and its result is gone.")
     return Problem("unknown_job", "There is no job with this id.")
+
+
+def _ask_status(directory: Directory, name: str, message: object) -> Any:
+    try:
+        return directory.ask(name, message, _STATUS_TIMEOUT_S)
+    except (LookupError, TimeoutError):
+        return None
 
 
 def _ask_relay(directory: Directory, message: object) -> Any:

@@ -164,6 +164,8 @@ _LANGUAGE: Schema = {
 _READINESS: Schema = {
     "ready": FLAG,
     "broker": {"enum": ["up", "down"]},
+    "broker_reason": TEXT,
+    "workers": COUNT,
     "languages": _map(ref("Pool")),
     "degraded": _list(TEXT),
 }

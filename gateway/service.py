@@ -6,21 +6,18 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import bottle
-import gevent
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from actors.messages import DescribePool, PoolStatus
-from gateway.ports import Directory, pool_of
+from gateway.ports import Directory, broker_trouble, fleet
 from gateway.replies import reply
 from metrics.instruments import REGISTRY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from actors.messages import FleetStatus, LanguageStatus
     from gateway.config import GatewayConfig
     from images.catalog import Catalog
-
-_POOL_TIMEOUT_S = 0.5
 
 
 class Service:
@@ -40,9 +37,9 @@ class Service:
 
     def languages(self) -> Any:
         """Answer `GET /v1/languages`."""
-        pools = self._pools()
+        known = self._known(fleet(self._directory))
         caps = asdict(self._config.caps)
-        documents = [self._language(name, pools[name]) for name in self._served]
+        documents = [self._language(name, known.get(name)) for name in self._served]
         return reply({"languages": documents, "caps": caps})
 
     def health(self) -> Any:
@@ -52,13 +49,16 @@ class Service:
     def readiness(self) -> Any:
         """Answer `GET /readyz`: whether a job would run, and what is missing."""
         broker_up = bool(REGISTRY.get_sample_value("warmbox_broker_up"))
-        pools = self._pools()
-        able = [name for name, pool in pools.items() if _is_able(pool)]
+        status = fleet(self._directory)
+        known = self._known(status)
+        able = [name for name, one in known.items() if _is_able(one)]
         document = {
             "ready": broker_up and bool(able),
             "broker": "up" if broker_up else "down",
-            "languages": {name: _pool(pool) for name, pool in pools.items()},
-            "degraded": [name for name in pools if name not in able],
+            "broker_reason": "" if broker_up else broker_trouble(self._directory),
+            "workers": 0 if status is None else status.workers,
+            "languages": {name: _stand(known.get(name)) for name in self._served},
+            "degraded": [name for name in self._served if name not in able],
         }
         return reply(document, 200 if document["ready"] else 503)
 
@@ -67,37 +67,29 @@ class Service:
         headers = {"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"}
         return bottle.HTTPResponse(generate_latest(REGISTRY), 200, headers)
 
-    def _language(self, name: str, pool: PoolStatus | None) -> dict[str, Any]:
+    def _language(self, name: str, status: LanguageStatus | None) -> dict[str, Any]:
         language = self._catalog.languages[name]
         return {
             "name": name,
             "title": language.title,
             "aliases": list(language.aliases),
-            "version": self._served[name],
+            "version": self._served[name] or ("" if status is None else status.version),
             "main": language.main,
             "hello": language.hello.source,
             "limits": asdict(language.limits),
-            "ready": _is_able(pool),
+            "ready": _is_able(status),
         }
 
-    def _pools(self) -> dict[str, PoolStatus | None]:
-        # All at once, so that one that does not answer costs its time only once.
-        asked = {name: gevent.spawn(self._pool_status, name) for name in self._served}
-        return {name: greenlet.get() for name, greenlet in asked.items()}
-
-    def _pool_status(self, name: str) -> PoolStatus | None:
-        try:
-            status = self._directory.ask(pool_of(name), DescribePool(), _POOL_TIMEOUT_S)
-        except (LookupError, TimeoutError):
-            return None
-        return status if isinstance(status, PoolStatus) else None
+    def _known(self, status: FleetStatus | None) -> dict[str, LanguageStatus]:
+        languages = () if status is None else status.languages
+        return {one.name: one for one in languages if one.name in self._served}
 
 
-def _is_able(pool: PoolStatus | None) -> bool:
-    return pool is not None and pool.ready > 0 and not pool.paused
+def _is_able(status: LanguageStatus | None) -> bool:
+    return status is not None and status.ready > 0 and not status.paused
 
 
-def _pool(pool: PoolStatus | None) -> dict[str, Any]:
-    if pool is None:
-        return {"ready": 0, "starting": 0, "paused": "the pool does not answer"}
-    return {"ready": pool.ready, "starting": pool.starting, "paused": pool.paused}
+def _stand(status: LanguageStatus | None) -> dict[str, Any]:
+    if status is None:
+        return {"ready": 0, "starting": 0, "paused": "no worker tells of it"}
+    return {"ready": status.ready, "starting": status.starting, "paused": status.paused}

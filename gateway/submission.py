@@ -16,7 +16,9 @@ from gateway.clients import client_key, take_token
 from gateway.ports import (
     Directory,
     broker_unavailable,
+    find,
     look_up,
+    missing,
     tell_broker,
 )
 from gateway.preferences import idempotency_key, make_id, wait_seconds
@@ -83,6 +85,8 @@ class Submission:
         )
 
     def _publish(self, job: Job) -> None:
+        if self._is_repeated(job):
+            return
         answer: AsyncResult[PublishReply] = AsyncResult()
         tell_broker(self._directory, PublishJob(job, answer.set))
         published = answer.wait(self._config.publish_timeout_s)
@@ -90,6 +94,21 @@ class Submission:
             # A confirm that comes later finds nobody; a key makes the retry safe.
             raise broker_unavailable()
         _check(published, job)
+
+    def _is_repeated(self, job: Job) -> bool:
+        """Tell whether another request with this key was accepted, by any gateway.
+
+        A broker that gateways share has forgotten the jobs that it handed out.
+        """
+        if not (job.fingerprint and self._config.unknown_wait_s):
+            return False
+        known = find(self._directory, job.id)
+        if known is None:
+            return False
+        if not isinstance(known, JobView):
+            raise missing(known)
+        _check(PublishReply("duplicate", known.fingerprint), job)
+        return True
 
     def _let_it_start(self) -> None:
         """Let the job go its way before the answer is written, unless many wait.
@@ -114,7 +133,10 @@ class Submission:
         """Return the job as it stands when it is answered for, if that is known."""
         try:
             if wait_s:
-                return wait_for_end(self._directory, job.id, wait_s)
+                unknown_wait_s = self._config.unknown_wait_s
+                return wait_for_end(
+                    self._directory, job.id, wait_s, unknown_wait_s=unknown_wait_s
+                )
             # Only a key can repeat a request; another job can't have gone on yet.
             return look_up(self._directory, job.id) if job.fingerprint else None
         except Problem as problem:

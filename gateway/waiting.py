@@ -19,6 +19,7 @@ def wait_for_end(
     timeout_s: float,
     *,
     after_id: int = 0,
+    unknown_wait_s: float = 0,
     begin: Callable[[], None] = lambda: None,
 ) -> JobView | None:
     """Return the job as it stands at its end or when the time is over.
@@ -34,7 +35,7 @@ def wait_for_end(
             ended.set()
         return True
 
-    if watch(directory, WatchJob(job_id, after_id, deliver)):
+    if watch(directory, WatchJob(job_id, after_id, deliver), unknown_wait_s):
         try:
             begin()
             ended.wait(timeout_s)

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from supervisors.settings import load_settings
+from supervisors.settings import OWN_OPTIONS, load_settings
 
 if TYPE_CHECKING:
     from supervisors.settings import LoadedSettings
@@ -21,6 +21,8 @@ def settings_options() -> argparse.ArgumentParser:
     parser.add_argument("--config", type=Path, help=f"settings file (./{CONFIG})")
     parser.add_argument("--host", help="address to listen on or to ask")
     parser.add_argument("--port")
+    parser.add_argument("--role", help="all, gateway or worker")
+    parser.add_argument("--broker", help="embedded, or amqp://USER:PASSWORD@HOST")
     parser.add_argument(
         "--set",
         type=_assignment,
@@ -35,7 +37,7 @@ def settings_options() -> argparse.ArgumentParser:
 def settings_of(args: argparse.Namespace) -> LoadedSettings:
     """Read the settings from the file, the environment and the options."""
     options = dict(args.set)
-    own = {"host": args.host, "port": args.port}
+    own = {key: getattr(args, key) for key in OWN_OPTIONS}
     options |= {key: value for key, value in own.items() if value is not None}
     config = args.config or (CONFIG if CONFIG.exists() else None)
     return load_settings(config, os.environ, options)

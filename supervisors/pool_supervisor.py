@@ -26,11 +26,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.directory import AnyRef
-    from actors.messages import Boot, ContainerReady, DescribePool, GrowPool
+    from actors.messages import (
+        Boot,
+        ContainerReady,
+        DescribePool,
+        GrowPool,
+        ReportState,
+    )
     from supervisors.backoff import Backoff
     from supervisors.child_spec import Child
 
 log = logging.getLogger("warmbox.pool")
+
+ENDED = "the pool has ended and is to be restarted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +55,10 @@ class PoolSize:
 
 
 class PoolSupervisor(Actor):
-    """One language's containers."""
+    """One language's containers.
+
+    fleet: the actor that is told each time the pool stands otherwise than before.
+    """
 
     def __init__(
         self,
@@ -57,6 +68,7 @@ class PoolSupervisor(Actor):
         start: Callable[[Context], AnyRef],
         scheduler: str,
         backoff: Backoff,
+        fleet: str,
     ) -> None:
         super().__init__(context)
         self._language = language
@@ -64,6 +76,8 @@ class PoolSupervisor(Actor):
         self._spec = ChildSpec("container", start, Restart.TEMPORARY)
         self._scheduler = scheduler
         self._backoff = backoff
+        self._fleet = fleet
+        self._told: PoolStatus | None = None
         self._children: dict[str, Child] = {}
         self._ready: set[str] = set()
         self._wanted = size.warm
@@ -82,6 +96,18 @@ class PoolSupervisor(Actor):
         """Start containers until there are as many as wanted, unless paused."""
         while not self._paused and len(self._children) < self._wanted:
             self._start()
+        self._tell_fleet()
+
+    def _tell_fleet(self) -> None:
+        status = self._status()
+        if status != self._told:
+            self._told = status
+            self.tell(self._fleet, status)
+
+    def report_state(self, message: ReportState) -> None:
+        """Tell a new fleet how the pool stands."""
+        self._told = None
+        self._tell_fleet()
 
     def _start(self) -> None:
         number = next(
@@ -107,6 +133,7 @@ class PoolSupervisor(Actor):
         """Starting works (again)."""
         self._ready.add(message.container)
         self._failures = 0
+        self._tell_fleet()
 
     def container_failed(self, message: ContainerFailed) -> None:
         """Pause: whatever is wrong, more attempts now would not mend it."""
@@ -119,6 +146,7 @@ class PoolSupervisor(Actor):
         self._failures += 1
         self._paused = reason or "failed"
         self.set_timer("resume", self._backoff.delay_s(self._failures))
+        self._tell_fleet()
 
     def child_exited(self, message: ChildExited) -> None:
         """Replace it. A crash is counted like a failure to start."""
@@ -150,6 +178,9 @@ class PoolSupervisor(Actor):
 
     def describe_pool(self, message: DescribePool) -> PoolStatus:
         """Answer how the pool stands."""
+        return self._status()
+
+    def _status(self) -> PoolStatus:
         ready = len(self._ready)
         starting = len(self._children) - ready
         return PoolStatus(self._language, ready, starting, self._paused)
@@ -158,6 +189,7 @@ class PoolSupervisor(Actor):
 
     def clean_up(self, *, crashed: bool) -> None:
         """Stop all containers at once, then wait for each."""
+        self.tell(self._fleet, PoolStatus(self._language, 0, 0, ENDED))
         for child in self._children.values():
             child.ref.stop(block=False)
         for name, child in self._children.items():

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+import gevent
 from gevent.event import AsyncResult, Event
 
 from actors.actor import Context
 from actors.directory import AnyRef, Directory
 from actors.messages import BeginDrain, EndUnfinished
 from supervisors.supervisor import Supervisor
-from supervisors.tree import BROKER, ROOT
+from supervisors.tree import BROKER, CONSUMER, ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,16 +43,25 @@ class Service:
         return bool(self._gone.wait(timeout_s))
 
     def drain(self, drain_s: float) -> int:
-        """Take nothing new and let the jobs end; returns how many had to be ended."""
-        drained = Event()
-        if not self.directory.tell(BROKER, BeginDrain(drained.set)):
-            return 0
-        if drained.wait(drain_s):
-            return 0
+        """Take nothing new and let the jobs end; returns how many did not.
+
+        A broker that outlives this process gives those to another worker; the
+        embedded one ends them.
+        """
+        pending = {name: Event() for name in (BROKER, CONSUMER)}
+        for name, drained in pending.items():
+            if not self.directory.tell(name, BeginDrain(drained.set)):
+                drained.set()  # this role has no such connection
+        gevent.wait(list(pending.values()), timeout=drain_s)
+        late = [name for name, drained in pending.items() if not drained.is_set()]
+        return sum(self._let_go(name) for name in late)
+
+    def _let_go(self, name: str) -> int:
         ended: AsyncResult[int] = AsyncResult()
-        self.directory.tell(BROKER, EndUnfinished(ended.set))
+        self.directory.tell(name, EndUnfinished(ended.set))
         count = ended.wait(END_S) or 0
-        log.warning("%d jobs did not end in %s s and were ended", count, drain_s)
+        if count:
+            log.warning("%s: %d jobs did not end in time", name, count)
         return count
 
     def stop(self) -> bool:

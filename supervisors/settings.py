@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
+from supervisors.broker_url import EMBEDDED, HIDDEN, masked
 from supervisors.settings_model import Caps, Settings
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ __all__ = [
 ]
 
 VARIABLE_PREFIX = "WARMBOX_"
-OWN_OPTIONS = frozenset({"host", "port"})
+OWN_OPTIONS = frozenset({"host", "port", "role", "broker"})
 """Keys with an option of their own; all others are written with `--set`."""
 
 
@@ -67,13 +68,24 @@ def flatten(settings: BaseModel, prefix: str = "") -> dict[str, Any]:
 
 
 def to_text(settings: Settings) -> dict[str, str]:
-    """Return every value under its dotted key, as a variable would say it."""
-    return {
-        key: ",".join(value)
-        if isinstance(value, tuple)
-        else str("" if value is None else value)
-        for key, value in flatten(settings).items()
-    }
+    """Return every value under its dotted key, as a variable would say it.
+
+    Only what is secret is not said.
+    """
+    return {key: _text(key, value) for key, value in flatten(settings).items()}
+
+
+def _text(key: str, value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return str(_shown(key, "" if value is None else value))
+
+
+def _shown(key: str, value: Any) -> Any:
+    """Return a value as it may be printed."""
+    if key == "broker":
+        return masked(str(value))
+    return HIDDEN if key == "secret" and value else value
 
 
 KEYS = tuple(flatten(Settings()))
@@ -159,8 +171,9 @@ def _checked(written: _Written) -> Any:
             settings = Settings.model_validate(_nest({key: value}), strict=True)
     except ValidationError as error:
         reason = error.errors()[0]["msg"].removeprefix("Value error, ")
-        message = f"{key} = {value!r} ({written.source}): {reason}"
-        raise SettingsError(message) from error
+        message = f"{key} = {_shown(key, value)!r} ({written.source}): {reason}"
+        # pydantic's error holds the value, which may be secret
+        raise SettingsError(message) from None
     return flatten(settings)[key]
 
 
@@ -187,3 +200,8 @@ def _refuse_contradictions(flat: Mapping[str, Any], sources: Mapping[str, str]) 
                 f"{low} = {flat[low]} ({sources[low]}) is above "
                 f"{high} = {flat[high]} ({sources[high]})"
             )
+    if flat["broker"] == EMBEDDED and flat["role"] != "all":
+        raise SettingsError(
+            f"role = {flat['role']} ({sources['role']}) needs a broker that it can "
+            f"share with others, and broker = {EMBEDDED} ({sources['broker']})"
+        )

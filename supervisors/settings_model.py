@@ -7,6 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from supervisors.broker_url import EMBEDDED, check_urls, split_urls
+
+SECRET_LENGTH_MIN = 16
+
 # ------------------------------------------------------------------- values
 
 
@@ -29,23 +33,21 @@ def _pairs(value: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _known_broker(value: str) -> str:
-    if value == "embedded":
-        return value
-    if value.startswith(("amqp://", "amqps://")):
-        raise ValueError("RabbitMQ is not there yet, only `embedded` is")
-    raise ValueError("should be `embedded`")
+    if value != EMBEDDED:
+        check_urls(value)
+    return value
 
 
-def _known_role(value: str) -> str:
-    if value == "all":
-        return value
-    if value in {"gateway", "worker"}:
-        raise ValueError("separate roles are not there yet, only `all` is")
-    raise ValueError("should be `all`")
+def _strong_secret(value: str) -> str:
+    if value and len(value) < SECRET_LENGTH_MIN:
+        raise ValueError(f"should have at least {SECRET_LENGTH_MIN} characters")
+    return value
 
 
 Broker = Annotated[str, AfterValidator(_known_broker)]
-Role = Annotated[str, AfterValidator(_known_role)]
+Secret = Annotated[str, AfterValidator(_strong_secret)]
+# RabbitMQ's names hold 255 bytes, and metrics and logs show this one
+WorkerId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,64}$")]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 Runtimes = Annotated[Names, AfterValidator(_pairs)]
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -126,10 +128,15 @@ class Settings(_Group):
 
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     port: Port = 8000
-    broker: Broker = "embedded"
-    role: Role = "all"
+    broker: Broker = EMBEDDED
+    """`embedded`, or the URLs of RabbitMQ's nodes, comma separated."""
+    role: Literal["all", "gateway", "worker"] = "all"
+    secret: Secret = ""
+    """What makes idempotency keys mean the same on all gateways; see `secret_of`."""
+    worker_id: WorkerId = ""
+    """This worker among all; empty means one made up at each start."""
     languages: Names = ()
-    """Empty means all whose images are built."""
+    """Empty means all whose images are built; for a gateway, all there are."""
     pool: Pool = Pool()
     running_max: Count = Field(default_factory=_running_max)
     queue_max: Count = 20_000
@@ -160,6 +167,11 @@ class Settings(_Group):
     def runtime_of(self) -> dict[str, str]:
         """The runtimes of the languages that have one of their own."""
         return dict(entry.split("=", 1) for entry in self.runtimes)
+
+    @property
+    def broker_urls(self) -> tuple[str, ...]:
+        """The nodes of RabbitMQ, in the order they are tried; none when embedded."""
+        return () if self.broker == EMBEDDED else split_urls(self.broker)
 
     @property
     def url(self) -> str:

@@ -1,25 +1,40 @@
 """The whole tree on one page.
 
 root                     one_for_one; its failure ends the process
-|-- broker               takes jobs, delivers them, keeps the event stream
-|-- relay                job events to watchers
-|-- scheduler            waiting jobs to idle containers
-|-- languages            one_for_one
+|-- broker               publishes jobs, events and controls    with the embedded
+|-- consumer     worker  consumes jobs and controls             broker, the first is
+|-- events      gateway  reads the event stream                 all three
+|-- fleet                what can run where
+|-- relay       gateway  job events to watchers
+|-- scheduler    worker  waiting jobs to idle containers
+|-- languages    worker  one_for_one
 |   `-- <name>           rest_for_one: a queue's pool goes down with it
 |       |-- queue        the leases
 |       `-- pool         the containers
-|-- buckets              rate limits
-`-- gateway              last in, first out
+|-- buckets     gateway  rate limits
+`-- gateway              last in, first out; a worker's tells only how it stands
+
+The role `all` has both what a worker and what a gateway has.
 """
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from actors.broker.consumer import AmqpConsumer
 from actors.broker.embedded import EmbeddedBroker
 from actors.broker.embedded_store import EmbeddedStore
+from actors.broker.link import BrokerHealth, Link
+from actors.broker.outbox import Outbox
+from actors.broker.publisher import AmqpPublisher
+from actors.broker.stream import AmqpStream
+from actors.broker.topology import Topology
 from actors.container import Container, EnginePort
 from actors.event_relay import EventRelay
+from actors.fleet import Fleet
 from actors.language_queue import LanguageQueue
 from actors.scheduler import Scheduler
 from supervisors.backoff import Backoff
@@ -30,8 +45,6 @@ from supervisors.pool_supervisor import PoolSize, PoolSupervisor
 from supervisors.supervisor import Supervisor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from actors.actor import Context
     from actors.directory import AnyRef
     from images.catalog import Catalog, Language
@@ -39,62 +52,166 @@ if TYPE_CHECKING:
 
 ROOT = "root"
 BROKER = "root/broker"
+CONSUMER = "root/consumer"
+EVENTS = "root/events"
+FLEET = "root/fleet"
 RELAY = "root/relay"
 SCHEDULER = "root/scheduler"
 LANGUAGES = "root/languages/"
 MIB = 1 << 20
+RECONNECT_S_MAX = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the tree is made of.
+
+    engine: what containers run on; None for a gateway, which has none.
+    versions: of the languages whose images are here.
+    listener: starts the gateway's actor.
+    """
+
+    settings: Settings
+    catalog: Catalog
+    engine: EnginePort | None
+    listener: Callable[[Context], AnyRef]
+    versions: Mapping[str, str]
+    worker_id: str
+
+    @property
+    def reads_events(self) -> bool:
+        """Whether clients can ask for jobs here."""
+        return self.settings.role != "worker"
+
+    @property
+    def consumer(self) -> str:
+        """Who delivers jobs."""
+        return CONSUMER if self.settings.broker_urls else BROKER
+
+    @property
+    def events(self) -> str:
+        """Who delivers events."""
+        return EVENTS if self.settings.broker_urls else BROKER
 
 
 def tree(
     settings: Settings,
     catalog: Catalog,
-    engine: EnginePort,
-    gateway: Callable[[Context], AnyRef],
+    engine: EnginePort | None,
+    listener: Callable[[Context], AnyRef],
+    versions: Mapping[str, str] | None = None,
 ) -> list[ChildSpec]:
     """Return the root's children. The catalog has just the languages to serve."""
-    bytes_max = settings.results_mb_max * MIB
-    store = EmbeddedStore(settings.queue_max, settings.result_ttl_s, bytes_max)
-    rate = settings.rate
+    worker_id = settings.worker_id or secrets.token_hex(8)
+    plan = Plan(settings, catalog, engine, listener, versions or {}, worker_id)
     return [
-        ChildSpec("broker", lambda c: EmbeddedBroker.start(c, store)),
-        ChildSpec(
-            "relay",
-            lambda c: EventRelay.start(c, BROKER, settings.result_ttl_s, bytes_max),
-        ),
-        ChildSpec(
-            "scheduler", lambda c: Scheduler.start(c, LANGUAGES, settings.running_max)
-        ),
-        ChildSpec(
-            "languages",
-            lambda c: Supervisor.start(
-                c,
-                [
-                    language_spec(language, settings, engine)
-                    for language in catalog.languages.values()
-                ],
-            ),
-            shutdown_s=20,
-        ),
-        ChildSpec(
-            "buckets",
-            lambda c: BucketSupervisor.start(
-                c, rate.per_second, rate.burst, rate.clients_max
-            ),
-        ),
-        ChildSpec("gateway", gateway),
+        *(amqp_specs(plan) if settings.broker_urls else embedded_specs(plan)),
+        fleet_spec(plan),
+        *(relay_specs(plan) if plan.reads_events else ()),
+        *(work_specs(plan, engine) if engine is not None else ()),
+        *(bucket_specs(plan) if plan.reads_events else ()),
+        ChildSpec("gateway", listener),
     ]
 
 
-def language_spec(
-    language: Language, settings: Settings, engine: EnginePort
-) -> ChildSpec:
+# ------------------------------------------------------------------- brokers
+
+
+def embedded_specs(plan: Plan) -> Iterator[ChildSpec]:
+    """Yield the broker within this process."""
+    settings = plan.settings
+    bytes_max = settings.results_mb_max * MIB
+    store = EmbeddedStore(settings.queue_max, settings.result_ttl_s, bytes_max)
+    yield ChildSpec("broker", lambda c: EmbeddedBroker.start(c, store))
+
+
+def amqp_specs(plan: Plan) -> Iterator[ChildSpec]:
+    """Yield the connections to RabbitMQ that this role needs."""
+    settings = plan.settings
+    ttl_s = settings.result_ttl_s
+    link = Link(
+        settings.broker_urls,
+        Topology(tuple(plan.catalog.languages), settings.queue_max, ttl_s),
+        Backoff(max_s=RECONNECT_S_MAX).delay_s,
+        BrokerHealth(),
+    )
+    outbox = Outbox()
+    # What can run here at once, and one more so that no slot waits for the next.
+    prefetch = min(settings.pool.max, settings.running_max) + 1
+    yield ChildSpec("broker", lambda c: AmqpPublisher.start(c, link, outbox))
+    if plan.engine is not None:
+        yield ChildSpec(
+            "consumer",
+            lambda c: AmqpConsumer.start(c, link, prefetch, plan.worker_id, BROKER),
+        )
+    if plan.reads_events:
+        yield ChildSpec("events", lambda c: AmqpStream.start(c, link, ttl_s, FLEET))
+
+
+# --------------------------------------------------------------------- parts
+
+
+def fleet_spec(plan: Plan) -> ChildSpec:
+    """Return who knows what can run where."""
+    # without containers here there is nothing to tell others
+    versions = {} if plan.engine is None else plan.versions
+    to = BROKER if plan.settings.broker_urls else None
+    return ChildSpec(
+        "fleet", lambda c: Fleet.start(c, plan.worker_id, versions, LANGUAGES, to)
+    )
+
+
+def relay_specs(plan: Plan) -> Iterator[ChildSpec]:
+    """Yield who keeps the jobs' logs."""
+    settings = plan.settings
+    yield ChildSpec(
+        "relay",
+        lambda c: EventRelay.start(
+            c,
+            plan.events,
+            settings.result_ttl_s,
+            settings.results_mb_max * MIB,
+            counts_queued=bool(settings.broker_urls),
+        ),
+    )
+
+
+def work_specs(plan: Plan, engine: EnginePort) -> Iterator[ChildSpec]:
+    """Yield what runs jobs."""
+    running_max = plan.settings.running_max
+    specs = [
+        language_spec(language, plan, engine)
+        for language in plan.catalog.languages.values()
+    ]
+    yield ChildSpec("scheduler", lambda c: Scheduler.start(c, LANGUAGES, running_max))
+    yield ChildSpec("languages", lambda c: Supervisor.start(c, specs), shutdown_s=20)
+
+
+def bucket_specs(plan: Plan) -> Iterator[ChildSpec]:
+    """Yield the rate limits."""
+    rate = plan.settings.rate
+    yield ChildSpec(
+        "buckets",
+        lambda c: BucketSupervisor.start(
+            c, rate.per_second, rate.burst, rate.clients_max
+        ),
+    )
+
+
+def language_spec(language: Language, plan: Plan, engine: EnginePort) -> ChildSpec:
     """Return one language: its queue, and the pool that goes down with it."""
+    settings = plan.settings
     queue = f"{LANGUAGES}{language.name}/queue"
     specs = [
         ChildSpec(
             "queue",
             lambda c: LanguageQueue.start(
-                c, language.name, BROKER, SCHEDULER, settings.attempts_max
+                c,
+                language.name,
+                BROKER,
+                plan.consumer,
+                SCHEDULER,
+                settings.attempts_max,
             ),
         ),
         ChildSpec(
@@ -106,6 +223,7 @@ def language_spec(
                 container_starter(language, engine, queue),
                 SCHEDULER,
                 Backoff(),
+                FLEET,
             ),
             shutdown_s=10,
         ),

@@ -5,5 +5,6 @@ from gevent import monkey
 monkey.patch_all()
 
 from actor_world import no_actor_is_left, world
+from rabbitmq_server import rabbitmq
 
-__all__ = ["no_actor_is_left", "world"]
+__all__ = ["no_actor_is_left", "rabbitmq", "world"]

@@ -16,7 +16,7 @@ import pykka
 import pytest
 
 from actors import messages
-from actors.actor import Actor, handler_name
+from actors.actor import MESSAGE_MODULES, Actor, handler_name
 from images.recipe import RUNNER_FILES
 
 if TYPE_CHECKING:
@@ -198,8 +198,9 @@ def test_the_runners_files_are_what_an_image_gets() -> None:
 
 VOCABULARY = [
     kind
-    for _, kind in inspect.getmembers(messages, inspect.isclass)
-    if kind.__module__ == messages.__name__
+    for name in sorted(MESSAGE_MODULES)
+    for _, kind in inspect.getmembers(importlib.import_module(name), inspect.isclass)
+    if kind.__module__ == name
 ]
 
 

@@ -10,6 +10,7 @@ from actors.directory import depth
 from actors.messages import (
     Accepted,
     BrokerStarted,
+    BrokerStatus,
     EventsConfirmed,
     EventsReceived,
     Finished,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         BeginDrain,
         Boot,
         CancelJob,
+        DescribeBroker,
         EndUnfinished,
         Job,
         PublishEvents,
@@ -56,7 +58,6 @@ class EmbeddedBroker(Actor):
         self._store = store
         self._customers = customers
         self._consumers: dict[str, tuple[str, int]] = {}
-        self._generation = 0
         self._subscribers: list[str] = []
         self._drained: Callable[[], None] | None = None
 
@@ -75,6 +76,10 @@ class EmbeddedBroker(Actor):
         while crashed and depth(self.actor_ref):
             self._store.keep_mail(self.actor_inbox.get().message)
 
+    def describe_broker(self, message: DescribeBroker) -> BrokerStatus:
+        """Answer that all is well: where this actor lives, its broker does."""
+        return BrokerStatus("open", "")
+
     # -------------------------------------------------------------------- jobs
 
     def publish_job(self, message: PublishJob) -> None:
@@ -89,14 +94,22 @@ class EmbeddedBroker(Actor):
             message.reply(PublishReply("queue_full"))
         else:
             self._store.add(job)
-            self._append((JobEvent(job.id, 1, Accepted(job.language, job.created_at)),))
+            self._append(
+                (
+                    JobEvent(
+                        job.id,
+                        1,
+                        Accepted(job.language, job.created_at, job.fingerprint),
+                    ),
+                )
+            )
             self._deliver(job)
             message.reply(PublishReply("accepted"))
 
     def subscribe_jobs(self, message: SubscribeJobs) -> None:
         """Deliver all unfinished jobs of the language, then each new one."""
-        self._generation += 1
-        self._consumers[message.language] = (message.queue_name, self._generation)
+        generation = self._store.next_generation()
+        self._consumers[message.language] = (message.queue_name, generation)
         for job in self._store.unfinished(message.language):
             self._deliver(job)
 

@@ -50,6 +50,7 @@ class EmbeddedStore:
         self._events: deque[JobEvent] = deque()
         self._bytes = 0
         self._tag = 0
+        self._generation = 0
         self._mail: list[object] = []
         self.next_offset = 0
 
@@ -67,12 +68,17 @@ class EmbeddedStore:
         self._jobs.setdefault(job.language, {})[job.id] = job
         self._known[job.id] = Known(job.fingerprint)
 
+    def next_generation(self) -> int:
+        """Return a number for a subscription, which no other has had."""
+        self._generation += 1
+        return self._generation
+
     def lease(self, job: Job, generation: int) -> Lease:
         """Return a delivery of the job: a new attempt if the last was begun."""
         self._tag += 1
         known = self._known[job.id]
         attempt = max(known.begun + 1, known.attempt)
-        return Lease(self._tag, generation, job, attempt)
+        return Lease(self._tag, generation, job, attempt, known.begun)
 
     def attempt(self, job_id: str) -> int:
         """Return the attempt that the job's latest event was of."""

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.event_relay import EVENT_BYTES, SWEEP_S, EventRelay
+from actors.event_relay import AWAIT_S, SWEEP_S, EventRelay
+from actors.job_log import EVENT_BYTES
 from actors.messages import (
     Accepted,
+    AwaitJob,
     BrokerStarted,
     EventsReceived,
     Finished,
@@ -389,3 +391,96 @@ def test_a_stream_that_no_longer_goes_back_to_its_start_is_read(
     live = (JobEvent("j1", 1, Started()),)
     relay.world.tell("relay", EventsReceived(live, 500, 501))
     assert relay.shown() == [(1, Queued(1)), (2, Started())]
+
+
+# ----------------------------------------------------------------- several gateways
+
+
+class StreamRelay(Relay):
+    """A relay on a broker whose offsets count batches, with gaps."""
+
+    def start(self) -> None:
+        self.offset = 0
+        arguments = ("broker", TTL_S, self.bytes_max, True)
+        self.world.start(EventRelay, "relay", *arguments)
+
+    def emit(self, *bodies: EventBody, job_id: str = "j1", attempt: int = 1) -> None:
+        events = tuple(JobEvent(job_id, attempt, body) for body in bodies)
+        self.receive(events, self.offset, self.offset + 7)
+
+    def receive(self, events: tuple[JobEvent, ...], offset: int, after: int) -> None:
+        self.offset = after
+        self.world.tell("relay", EventsReceived(events, offset, after))
+
+
+@pytest.fixture
+def gateway(world: World) -> StreamRelay:
+    return StreamRelay(world)
+
+
+def test_a_batch_may_count_as_one(gateway: StreamRelay) -> None:
+    gateway.receive((JobEvent("j1", 1, ACCEPTED), JobEvent("j1", 1, Started())), 0, 500)
+    gateway.receive((JobEvent("j1", 1, HELLO), JobEvent("j1", 1, END)), 500, 501)
+    assert [body for _, body in gateway.shown()] == [Queued(1), Started(), HELLO, END]
+    gateway.receive((JobEvent("j1", 1, ACCEPTED),), 500, 501)
+    assert gateway.look_up().state == "done"
+
+
+def test_a_job_that_waits_in_the_broker_has_a_place(gateway: StreamRelay) -> None:
+    gateway.emit(ACCEPTED, job_id="j1")
+    gateway.emit(ACCEPTED, job_id="j2")
+    gateway.emit(Accepted("c", 1), job_id="c1")
+    assert [gateway.shown(one) for one in ("j1", "j2", "c1")] == [
+        [(1, Queued(1))],
+        [(1, Queued(2))],
+        [(1, Queued(1))],
+    ]
+    gateway.emit(Started(), job_id="j1")
+    gateway.emit(Started(), END, job_id="j2")
+    gateway.emit(ACCEPTED, job_id="j3")
+    assert gateway.shown("j3") == [(1, Queued(1))]
+    gateway.emit(Restarted(), job_id="j1", attempt=1001)
+    gateway.emit(ACCEPTED, job_id="j4")
+    assert gateway.shown("j4") == [(1, Queued(3))]
+
+
+def test_what_a_worker_tells_again_changes_nothing(gateway: StreamRelay) -> None:
+    gateway.emit(Accepted("python", 12.5, "abc"))
+    gateway.emit(Accepted("python", 99, "xyz"), Queued(5))
+    view = gateway.look_up()
+    assert (view.created_at, view.fingerprint) == (12.5, "abc")
+    assert gateway.shown() == [(1, Queued(1))]
+
+
+def test_who_waits_for_a_job_hears_when_it_is_known(
+    world: World, gateway: StreamRelay
+) -> None:
+    heard: list[str] = []
+    world.tell("relay", AwaitJob("j1", lambda: heard.append("a")))
+    world.tell("relay", AwaitJob("j1", lambda: heard.append("b")))
+    world.tell("relay", AwaitJob("j2", lambda: heard.append("c")))
+    assert heard == []
+    gateway.emit(ACCEPTED)
+    assert heard == ["a", "b"]
+    world.tell("relay", AwaitJob("j1", lambda: heard.append("d")))
+    assert heard == ["a", "b", "d"]
+
+
+def test_who_has_waited_too_long_is_forgotten(
+    world: World, gateway: StreamRelay
+) -> None:
+    heard: list[str] = []
+    world.tell("relay", AwaitJob("j1", lambda: heard.append("a")))
+    world.clock.advance(AWAIT_S + SWEEP_S)
+    gateway.emit(ACCEPTED)
+    assert heard == []
+
+
+def test_an_expired_job_is_known_to_who_waits(
+    world: World, gateway: StreamRelay
+) -> None:
+    heard: list[str] = []
+    gateway.emit(ACCEPTED, END)
+    world.clock.advance(TTL_S + SWEEP_S)
+    world.tell("relay", AwaitJob("j1", lambda: heard.append("a")))
+    assert heard == ["a"]

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from samples import make_job, make_lease
 
-from actors.language_queue import STDIN_BYTES_MAX, LanguageQueue
+from actors.language_queue import LanguageQueue
 from actors.messages import (
+    Accepted,
     AckJob,
     BrokerStarted,
     CancelJob,
@@ -25,17 +26,22 @@ from actors.messages import (
     JobReturned,
     JobsWaiting,
     Lease,
+    LeasesLost,
     Outcome,
     Output,
+    PublisherStarted,
     PublishEvents,
     Queued,
     ReportState,
     Restarted,
+    ReturnJob,
+    ReturnWaiting,
     RunJob,
     SendStdin,
     SubscribeJobs,
     Usage,
 )
+from actors.queue_entry import STDIN_BYTES_MAX
 from metrics.instruments import REGISTRY
 
 if TYPE_CHECKING:
@@ -48,15 +54,15 @@ CANCEL = CancelJob("j1", "python")
 class Queue:
     """A language queue between a broker, a scheduler and two containers."""
 
+    names: tuple[str, str, str] = ("broker", "broker", "scheduler")
+
     def __init__(self, world: World, attempts_max: int = 3) -> None:
         self.world = world
         self.broker = world.probe("broker")
         self.scheduler = world.probe("scheduler")
         self.one = world.probe("one")
         self.two = world.probe("two")
-        world.start(
-            LanguageQueue, "queue", "python", "broker", "scheduler", attempts_max
-        )
+        world.start(LanguageQueue, "queue", "python", *self.names, attempts_max)
 
     def tell(self, *messages: object) -> None:
         self.world.tell("queue", *messages)
@@ -77,7 +83,12 @@ class Queue:
             probe.take()
 
     def events(self) -> list[JobEvent]:
-        """Return the events that the broker was given to publish."""
+        """Return the events that the broker was given, but for the acceptances."""
+        return [
+            event for event in self.all_events() if not isinstance(event.body, Accepted)
+        ]
+
+    def all_events(self) -> list[JobEvent]:
         published = self.broker.of(PublishEvents)
         return [event for message in published for event in message.events]
 
@@ -141,7 +152,7 @@ def test_a_job_begun_before_is_told_to_be_restarted(queue: Queue) -> None:
 
 
 def test_a_job_begun_too_often_ends_and_does_not_wait(queue: Queue) -> None:
-    lease = queue.deliver(attempt=4)
+    lease = queue.deliver(attempt=4, begun=3)
     assert queue.ends() == [Outcome.INTERNAL_ERROR]
     assert queue.waiting() == 0
     (event,) = queue.events()
@@ -491,3 +502,257 @@ def test_a_queue_that_ends_leaves_no_depth_behind(world: World, queue: Queue) ->
     assert gauge() == 1
     world.crash("queue")
     assert gauge() == 0
+
+
+# ------------------------------------------------------------------ several workers
+
+
+class Worker(Queue):
+    """A queue whose consumer is another connection than its broker."""
+
+    def __init__(self, world: World, attempts_max: int = 3) -> None:
+        self.consumer = world.probe("consumer")
+        super().__init__(world, attempts_max)
+
+    names = ("broker", "consumer", "scheduler")
+
+    def redeliver(self, job_id: str = "j1", *, delivered: int) -> Lease:
+        """Deliver as RabbitMQ does, on a new connection."""
+        return self.deliver(
+            job_id,
+            tag=delivered,
+            generation=delivered + 1,
+            attempt=delivered * 1000 + 1,
+            delivered=delivered,
+        )
+
+    def acks(self) -> list[Lease]:
+        return [message.lease for message in self.consumer.of(AckJob)]
+
+
+@pytest.fixture
+def worker(world: World) -> Worker:
+    return Worker(world)
+
+
+LOST = LeasesLost("python")
+
+
+def test_the_consumer_is_asked_and_acked_and_the_broker_told(worker: Worker) -> None:
+    assert worker.consumer.take() == [SubscribeJobs("python", "queue")]
+    worker.run()
+    worker.tell(JobFinished("j1", 1, SUCCESS))
+    worker.confirm()
+    assert len(worker.acks()) == 1
+    assert worker.broker.of(AckJob) == []
+
+
+def test_an_acceptance_is_told_again_with_the_delivery(worker: Worker) -> None:
+    job = make_job(fingerprint="abc")
+    worker.tell(JobDelivered(make_lease(job)))
+    assert worker.all_events() == [
+        JobEvent("j1", 1, Accepted("python", job.created_at, "abc")),
+        JobEvent("j1", 1, Queued(1)),
+    ]
+
+
+def test_what_waits_is_let_go_with_its_lease(worker: Worker) -> None:
+    worker.deliver("j1")
+    worker.deliver("j2")
+    worker.tell(LOST)
+    assert worker.waiting() == 0
+    worker.tell(DispatchJob("one"))
+    assert worker.one.of(RunJob) == []
+    worker.redeliver("j2", delivered=1)
+    worker.tell(DispatchJob("one"))
+    (run,) = worker.one.of(RunJob)
+    assert (run.lease.job.id, run.attempt) == ("j2", 1001)
+
+
+def test_what_runs_joins_its_redelivery(worker: Worker) -> None:
+    worker.run()
+    worker.tell(LOST)
+    lease = worker.redeliver(delivered=1)
+    assert worker.waiting() == 0
+    worker.tell(JobFinished("j1", 1, SUCCESS))
+    worker.confirm()
+    assert worker.ends() == [Outcome.SUCCESS]
+    assert worker.acks() == [lease]
+
+
+def test_what_ended_with_a_lost_lease_is_acked_when_it_comes(worker: Worker) -> None:
+    worker.run()
+    worker.tell(LOST, JobFinished("j1", 1, SUCCESS))
+    worker.confirm()
+    stale = worker.acks()
+    for delivered in (1, 2):
+        lease = worker.redeliver(delivered=delivered)
+        assert worker.acks()[-1] == lease
+    assert len(worker.acks()) == len(stale) + 2
+    assert worker.ends() == [Outcome.SUCCESS]
+
+
+def test_an_ended_job_that_another_has_begun_since_runs_again(worker: Worker) -> None:
+    worker.run()
+    worker.tell(LOST, JobFinished("j1", 1, SUCCESS))
+    worker.confirm()
+    # The second delivery was elsewhere: its events have made ours void
+    worker.redeliver(delivered=2)
+    worker.tell(DispatchJob("two"))
+    (run,) = worker.two.of(RunJob)
+    assert run.attempt == 2001
+
+
+@pytest.mark.parametrize("state", ["running", "ending"])
+def test_a_run_is_void_when_another_has_had_the_job(worker: Worker, state: str) -> None:
+    worker.run()
+    worker.tell(LOST)
+    if state == "ending":
+        worker.tell(JobFinished("j1", 1, SUCCESS))
+    lease = worker.redeliver(delivered=2)
+    assert worker.waiting() == 1
+    if state == "running":
+        assert worker.one.of(CancelJob) == [CANCEL]
+    # What the old run still says means nothing
+    worker.tell(JobFinished("j1", 1, JobResult(Outcome.CANCELLED)))
+    worker.tell(EventsConfirmed((JobEvent("j1", 1, Finished(SUCCESS)),)))
+    worker.tell(ContainerGone("one", "python"))
+    assert worker.waiting() == 1
+    worker.broker.take()
+    worker.tell(DispatchJob("two"), JobFinished("j1", 2001, SUCCESS))
+    worker.confirm()
+    assert worker.ends() == [Outcome.SUCCESS]
+    assert worker.acks() == [lease]
+
+
+def test_a_second_message_of_a_job_that_is_here_is_acked(worker: Worker) -> None:
+    first = worker.deliver(tag=1)
+    second = worker.deliver(tag=2)
+    assert worker.acks() == [second]
+    worker.tell(DispatchJob("one"), JobFinished("j1", 1, SUCCESS))
+    worker.confirm()
+    assert worker.acks() == [second, first]
+
+
+def test_a_second_message_that_was_begun_elsewhere_is_the_one_that_counts(
+    worker: Worker,
+) -> None:
+    # Given a job that runs here, of which a client's second try made two messages
+    first = worker.deliver(tag=1)
+    worker.tell(DispatchJob("one"))
+    # When the other comes from a worker that had begun with it, and died
+    second = worker.deliver(tag=2, attempt=2001, delivered=2)
+    # Then the stream may have followed that one: ours is void
+    assert worker.acks() == [first]
+    assert worker.one.of(CancelJob) == [CANCEL]
+    worker.tell(DispatchJob("two"), JobFinished("j1", 2001, SUCCESS))
+    worker.confirm()
+    assert worker.acks() == [first, second]
+
+
+def test_the_same_id_after_its_end_is_a_new_job(worker: Worker) -> None:
+    worker.run()
+    worker.tell(JobFinished("j1", 1, SUCCESS))
+    worker.confirm()
+    worker.deliver(tag=2)
+    assert worker.waiting() == 1
+
+
+def test_a_container_that_dies_with_a_lost_lease_leaves_the_job_to_others(
+    worker: Worker,
+) -> None:
+    worker.run()
+    worker.tell(LOST, ContainerGone("one", "python"))
+    assert worker.waiting() == 0
+    assert worker.ends() == []
+    assert worker.consumer.of(ReturnJob) == []
+    worker.redeliver(delivered=1)
+    assert worker.waiting() == 1
+
+
+def test_an_attempt_after_a_joined_delivery_is_newer_than_it(worker: Worker) -> None:
+    worker.run()
+    worker.tell(LOST)
+    worker.redeliver(delivered=1)
+    worker.tell(ContainerGone("one", "python"), DispatchJob("two"))
+    (run,) = worker.two.of(RunJob)
+    assert run.attempt == 1002
+
+
+def test_starts_are_counted_and_not_the_numbers_of_attempts(world: World) -> None:
+    worker = Worker(world, attempts_max=2)
+    worker.redeliver(delivered=5)
+    assert worker.ends() == []
+    worker.tell(DispatchJob("one"), ContainerGone("one", "python"))
+    assert worker.ends() == []
+    worker.tell(DispatchJob("one"), ContainerGone("one", "python"))
+    assert worker.ends() == [Outcome.INTERNAL_ERROR]
+
+
+def test_a_restarted_publisher_is_given_the_ends_again(worker: Worker) -> None:
+    worker.run()
+    worker.tell(JobFinished("j1", 1, SUCCESS))
+    worker.forget()
+    worker.tell(PublisherStarted())
+    assert worker.ends() == [Outcome.SUCCESS]
+
+
+# --------------------------------------------------------------------- the drain
+
+
+def test_a_draining_worker_returns_what_waits_and_runs_what_runs(
+    worker: Worker,
+) -> None:
+    worker.run("j1")
+    waiting = worker.deliver("j2", tag=2)
+    worker.tell(ReturnWaiting("python"))
+    late = worker.deliver("j3", tag=3)
+    assert worker.consumer.of(ReturnJob) == [ReturnJob(waiting), ReturnJob(late)]
+    assert worker.waiting() == 0
+    worker.tell(JobFinished("j1", 1, SUCCESS))
+    worker.confirm()
+    assert len(worker.acks()) == 1
+
+
+@pytest.mark.parametrize(
+    "message", [JobReturned("j1", "one"), ContainerGone("one", "python")]
+)
+def test_what_would_wait_again_is_returned(worker: Worker, message: object) -> None:
+    worker.run()
+    worker.tell(ReturnWaiting("python"), message)
+    (returned,) = worker.consumer.of(ReturnJob)
+    assert returned.lease.job.id == "j1"
+    assert worker.waiting() == 0
+
+
+# ----------------------------------------------------------------- early controls
+
+
+def test_a_cancel_that_is_early_ends_the_job_when_it_comes(worker: Worker) -> None:
+    worker.tell(CANCEL)
+    worker.deliver()
+    assert worker.ends() == [Outcome.CANCELLED]
+    assert worker.waiting() == 0
+
+
+def test_stdin_that_is_early_follows_the_job(worker: Worker) -> None:
+    worker.tell(stdin(b"a"), stdin(b"b", end=True))
+    worker.run()
+    assert worker.one.of(SendStdin) == [stdin(b"a"), stdin(b"b", end=True)]
+
+
+def test_what_was_said_to_a_job_is_kept_when_it_is_let_go(worker: Worker) -> None:
+    worker.deliver()
+    worker.tell(stdin(b"a"), LOST, stdin(b"b"))
+    worker.redeliver(delivered=1)
+    worker.tell(DispatchJob("one"))
+    assert worker.one.of(SendStdin) == [stdin(b"a"), stdin(b"b")]
+
+
+def test_a_cancelled_job_that_was_let_go_is_cancelled_when_it_comes(
+    worker: Worker,
+) -> None:
+    worker.run()
+    worker.tell(CANCEL, LOST)
+    worker.redeliver(delivered=2)
+    assert worker.ends() == [Outcome.CANCELLED]

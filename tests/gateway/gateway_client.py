@@ -81,11 +81,16 @@ def shown(response: requests.Response) -> Iterator[Shown]:
 
 
 @contextmanager
-def running(stop_s: float = 0.2, **settings: Any) -> Iterator[Gateway]:
+def running(
+    stop_s: float = 0.2,
+    make: Any = make_app,
+    served: Any = SERVED,
+    **settings: Any,
+) -> Iterator[Gateway]:
     """Run a gateway on a port of its own."""
     config = replace(GatewayConfig(secret=b"secret", port=0), **settings)
     world = World()
-    server = GatewayServer(make_app(config, world, catalog(), SERVED), config)
+    server = GatewayServer(make(config, world, catalog(), served), config)
     server.start()
     try:
         yield Gateway(world, server.port)

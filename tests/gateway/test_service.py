@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from gateway_client import Gateway, running
 
-from actors.messages import PoolStatus
+from actors.messages import BrokerStatus, LanguageStatus
 from gateway.clients import client_key
 from gateway.pages import Pages
 from metrics import instruments
@@ -26,7 +26,7 @@ def gateway() -> Iterator[Gateway]:
 
 
 def test_the_languages(gateway: Gateway) -> None:
-    gateway.world.pools["c"] = PoolStatus("c", 0, 1, "")
+    gateway.world.fleet["c"] = LanguageStatus("c", "", 0, 1, "")
     answer = gateway.get("/v1/languages").json()
     python, c = answer["languages"]
     assert python["name"] == "python"
@@ -49,6 +49,8 @@ def test_ready(gateway: Gateway) -> None:
     assert answer.json() == {
         "ready": True,
         "broker": "up",
+        "broker_reason": "",
+        "workers": 2,
         "languages": {
             "python": {"ready": 5, "starting": 0, "paused": ""},
             "c": {"ready": 5, "starting": 0, "paused": ""},
@@ -58,25 +60,45 @@ def test_ready(gateway: Gateway) -> None:
 
 
 def test_one_language_that_is_paused(gateway: Gateway) -> None:
-    gateway.world.pools["c"] = PoolStatus("c", 5, 0, "the image is missing")
+    gateway.world.fleet["c"] = LanguageStatus("c", "", 5, 0, "the image is missing")
     answer = gateway.get("/readyz")
     assert answer.status_code == 200
     assert answer.json()["degraded"] == ["c"]
 
 
-def test_no_pool_answers(gateway: Gateway) -> None:
-    gateway.world.absent.add("root/languages/c/pool")
-    gateway.world.silent.add("root/languages/python/pool")
+def test_a_language_that_no_worker_has(gateway: Gateway) -> None:
+    del gateway.world.fleet["c"]
+    answer = gateway.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json()["languages"]["c"]["ready"] == 0
+    assert answer.json()["degraded"] == ["c"]
+
+
+@pytest.mark.parametrize("kind", ["absent", "silent"])
+def test_nobody_tells_what_can_run(gateway: Gateway, kind: str) -> None:
+    getattr(gateway.world, kind).add("root/fleet")
     answer = gateway.get("/readyz")
     assert answer.status_code == 503
     assert answer.json()["ready"] is False
     assert answer.json()["degraded"] == ["python", "c"]
+    assert gateway.get("/v1/languages").status_code == 200
 
 
 def test_the_broker_is_away(gateway: Gateway) -> None:
     instruments.broker_up.set(0)
     answer = gateway.get("/readyz")
     assert (answer.status_code, answer.json()["broker"]) == (503, "down")
+    assert answer.json()["broker_reason"] == "a connection is being started"
+
+
+def test_the_connection_that_is_away_says_why(gateway: Gateway) -> None:
+    instruments.broker_up.set(0)
+    gateway.world.connections = {
+        "root/broker": BrokerStatus("open", ""),
+        "root/events": BrokerStatus("backing_off", "refused"),
+    }
+    answer = gateway.get("/readyz")
+    assert answer.json()["broker_reason"] == "events: refused"
 
 
 def test_metrics_count_refusals(gateway: Gateway) -> None:

@@ -9,20 +9,25 @@ from typing import TYPE_CHECKING, Any, Literal
 from gevent.event import Event
 
 from actors.messages import (
+    AwaitEcho,
+    AwaitJob,
+    BrokerStatus,
     CancelJob,
-    DescribePool,
+    DescribeBroker,
+    DescribeFleet,
     EventBody,
     FindPosition,
     Finished,
+    FleetStatus,
     Job,
     JobEvent,
     JobResult,
     JobView,
+    LanguageStatus,
     LookUpJob,
     NumberedEvent,
     Outcome,
     Output,
-    PoolStatus,
     PublishJob,
     PublishReply,
     Queued,
@@ -85,6 +90,7 @@ class RecordedJob:
             self.attempt,
             tuple(self.events),
             self.result,
+            self.job.fingerprint,
         )
 
 
@@ -106,7 +112,13 @@ class World:
         )
         self.on_publish: Callable[[str], object] = str
         self.on_cancel: Callable[[str], object] = str
-        self.pools = {name: PoolStatus(name, 5, 0, "") for name in SERVED}
+        self.fleet = {
+            name: LanguageStatus(name, version, 5, 0, "")
+            for name, version in SERVED.items()
+        }
+        self.connections: dict[str, BrokerStatus] = {}
+        self.elsewhere: list[Job] = []
+        """Jobs that another gateway has taken: heard of once they are awaited."""
 
     def tell(self, name: str, message: object) -> bool:
         if name in self.absent:
@@ -129,8 +141,12 @@ class World:
                 return self.jobs[job_id].view() if job_id in self.jobs else None
             case FindPosition():
                 return 3
-            case DescribePool():
-                return self.pools[name.split("/")[2]]
+            case DescribeFleet():
+                return FleetStatus(2, tuple(self.fleet.values()))
+            case DescribeBroker():
+                if name not in self.connections:
+                    raise LookupError(name)
+                return self.connections[name]
         raise AssertionError(message)
 
     def emit(self, job_id: str, *bodies: EventBody) -> None:
@@ -159,6 +175,10 @@ class World:
                 self.unwatched.set()
             case SendStdin():
                 pass
+            case AwaitEcho(reply):
+                reply()
+            case AwaitJob(job_id, reply):
+                self._await(job_id, reply)
             case _:
                 raise AssertionError(message)
 
@@ -172,6 +192,12 @@ class World:
             self.emit(job.id, Queued(1))
             reply(PublishReply("accepted"))
             self.on_publish(job.id)
+
+    def _await(self, job_id: str, reply: Callable[[], None]) -> None:
+        for job in self.elsewhere:
+            if job.id == job_id:
+                self.jobs[job_id] = RecordedJob(job)
+                reply()
 
     def _watch(self, message: WatchJob) -> bool:
         if message.job_id not in self.jobs:

@@ -16,6 +16,7 @@ from actors.messages import (
     GrowPool,
     PoolStarted,
     PoolStatus,
+    ReportState,
     TrimIdle,
 )
 from metrics.instruments import REGISTRY
@@ -36,6 +37,7 @@ class Pool:
         self.world = world
         self.log = Log()
         self.scheduler = world.probe("scheduler")
+        self.fleet = world.probe("fleet")
         world.start(
             PoolSupervisor,
             POOL,
@@ -44,6 +46,7 @@ class Pool:
             self.log.start,
             "scheduler",
             BACKOFF,
+            "fleet",
         )
 
     def tell(self, *messages: object) -> None:
@@ -117,6 +120,46 @@ def test_a_pool_may_keep_nothing_warm(world: World) -> None:
     assert pool.living() == []
     pool.tell(GrowPool(1))
     assert pool.living() == [1]
+
+
+# ----------------------------------------------------------------- telling the fleet
+
+
+def test_the_fleet_is_told_whenever_the_pool_stands_otherwise(
+    world: World, pool: Pool
+) -> None:
+    assert pool.fleet.take() == [PoolStatus("python", 0, 2, "")]
+    pool.ready(1)
+    assert pool.fleet.take() == [PoolStatus("python", 1, 1, "")]
+    pool.ready(1)
+    assert pool.fleet.take() == []
+    pool.fail(2, "no such image")
+    assert pool.fleet.take() == [
+        PoolStatus("python", 1, 1, "no such image"),
+        PoolStatus("python", 1, 0, "no such image"),
+    ]
+    world.clock.advance(1)
+    assert pool.fleet.take() == [PoolStatus("python", 1, 1, "")]
+
+
+def test_a_new_fleet_is_told_all_anew(pool: Pool) -> None:
+    pool.fleet.take()
+    pool.tell(ReportState())
+    assert pool.fleet.take() == [PoolStatus("python", 0, 2, "")]
+
+
+@pytest.mark.parametrize("crashing", [False, True])
+def test_the_fleet_hears_of_a_pools_end(
+    world: World, pool: Pool, crashing: bool
+) -> None:
+    pool.fleet.take()
+    if crashing:
+        world.crash(POOL)
+    else:
+        world.stop(POOL)
+    (status,) = pool.fleet.take()
+    assert (status.ready, status.starting) == (0, 0)
+    assert status.paused
 
 
 # ------------------------------------------------------------------------- growing

@@ -121,9 +121,13 @@ def test_an_unknown_key_is_named_with_the_closest(
         ("", {}, {"cpus": "-1"}, ["cpus", "'-1'", "--set cpus", "greater"]),
         ("", {}, {"port": "-1"}, ["port", "'-1'", "(--port)"]),
         ("", {}, {"reuse": "often"}, ["reuse", "'always'", "'tenant'", "'never'"]),
-        ("", {}, {"broker": "amqp://mq"}, ["RabbitMQ is not there yet"]),
-        ("", {}, {"broker": "redis"}, ["broker", "should be `embedded`"]),
-        ("", {}, {"role": "worker"}, ["role", "not there yet"]),
+        ("", {}, {"broker": ""}, ["broker", "should be `embedded`"]),
+        ("", {}, {"broker": "redis://q"}, ["broker", "URL 1 should begin with amqp"]),
+        ("", {}, {"broker": "amqp://q,amqp://:1"}, ["URL 2 names no host"]),
+        ("", {}, {"broker": "amqp://q:port"}, ["URL 1", "port"]),
+        ("", {}, {"role": "boss"}, ["role", "'gateway'", "'worker'", "(--role)"]),
+        ("", {}, {"secret": "short"}, ["secret", "***", "16 characters"]),
+        ("", {}, {"worker_id": "a b"}, ["worker_id", "'a b'"]),
     ],
 )
 def test_a_wrong_value_is_told_with_key_value_and_source(
@@ -154,6 +158,16 @@ def test_caps_below_limits_contradict_each_other(low: str, high: str) -> None:
 
     for word in (low, high, f"--set {low}", f"--set {high}"):
         assert word in str(caught.value)
+
+
+@pytest.mark.parametrize("role", ["gateway", "worker"])
+def test_a_part_of_a_service_needs_a_broker_to_share(role: str) -> None:
+    with pytest.raises(
+        SettingsError, match=rf"role = {role} \(--role\) needs a broker"
+    ):
+        load_settings(None, {}, {"role": role})
+    options = {"role": role, "broker": "amqp://q"}
+    assert load_settings(None, {}, options).settings.role == role
 
 
 def test_a_file_that_is_missing_or_broken_is_an_error_with_its_path(

@@ -18,6 +18,7 @@ from actors.directory import Directory
 from actors.messages import (
     CancelJob,
     DescribePool,
+    EndUnfinished,
     Finished,
     NumberedEvent,
     Outcome,
@@ -184,6 +185,7 @@ def test_all_that_the_design_names_is_there(world: World, forest: Tree) -> None:
     assert set(world.directory.names()) == {
         "root",
         "root/broker",
+        "root/fleet",
         "root/relay",
         "root/scheduler",
         "root/languages",
@@ -196,6 +198,21 @@ def test_all_that_the_design_names_is_there(world: World, forest: Tree) -> None:
         ),
     }
     assert len(forest.engine.living()) == 4
+
+
+@pytest.mark.parametrize(
+    ("role", "parts"),
+    [
+        ("all", "broker consumer events fleet relay scheduler languages buckets"),
+        ("gateway", "broker events fleet relay buckets"),
+        ("worker", "broker consumer fleet scheduler languages"),
+    ],
+)
+def test_with_a_shared_broker_each_role_has_its_parts(role: str, parts: str) -> None:
+    settings = Settings.model_validate({"broker": "amqp://q", "role": role})
+    engine = None if role == "gateway" else RunningEngineTwin()
+    specs = tree(settings, CATALOG, engine, Log().start, {"python": "3.13"})
+    assert [spec.name for spec in specs] == [*parts.split(), "gateway"]
 
 
 def test_a_pool_without_warm_containers_grows_on_demand(world: World) -> None:
@@ -260,6 +277,7 @@ def test_a_cancelled_job_ends_wherever_it_is(world: World, forest: Tree) -> None
 
 CRASHES = {
     "the broker": "root/broker",
+    "the fleet": "root/fleet",
     "the relay": "root/relay",
     "the scheduler": "root/scheduler",
     "a queue": QUEUE,
@@ -510,6 +528,31 @@ def test_a_drain_waits_for_the_jobs_and_refuses_others(
     assert draining.get(timeout=5) == 0
     assert [reply.status for reply in replies] == ["accepted", "draining"]
     assert service.stop()
+
+
+def test_a_drain_waits_for_both_who_publishes_and_who_consumes(world: World) -> None:
+    service = Service(world.directory)
+    publisher, consumer = world.probe("root/broker"), world.probe("root/consumer")
+    draining = gevent.spawn(service.drain, 5)
+    for probe in (publisher, consumer):
+        gevent.idle()
+        assert not draining.ready()
+        (message,) = probe.take()
+        message.reply()
+    assert draining.get(timeout=5) == 0
+
+
+def test_who_is_late_lets_go_of_what_it_has(world: World) -> None:
+    service = Service(world.directory)
+    publisher, consumer = world.probe("root/broker"), world.probe("root/consumer")
+    draining = gevent.spawn(service.drain, 0.01)
+    gevent.idle()
+    publisher.take()[0].reply()
+    while not (told := consumer.of(EndUnfinished)):
+        gevent.sleep(0.001)
+    told[0].reply(3)
+    assert draining.get(timeout=5) == 3
+    assert publisher.take() == []
 
 
 def test_what_does_not_end_in_the_drain_is_ended(engine: RunningEngineTwin) -> None:

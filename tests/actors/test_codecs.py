@@ -1,0 +1,299 @@
+"""Jobs, events, controls and reports as bytes, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from samples import LIMITS, make_job
+
+from actors.broker.codec import CodecError
+from actors.broker.event_codec import (
+    decode_control,
+    decode_events,
+    decode_report,
+    encode_control,
+    encode_events,
+    encode_report,
+)
+from actors.broker.job_schema import JobSchemaError, decode_job, encode_job
+from actors.messages import (
+    Accepted,
+    CancelJob,
+    CompileResult,
+    Finished,
+    Job,
+    JobEvent,
+    JobResult,
+    LanguageStatus,
+    Limits,
+    Outcome,
+    Output,
+    Queued,
+    Restarted,
+    SendStdin,
+    SourceFile,
+    Started,
+    Usage,
+    WorkerReport,
+)
+
+ROOT = Path(__file__).parents[2]
+SCHEMA = json.loads((ROOT / "docs/job.schema.json").read_text())
+VALIDATOR = jsonschema_rs.validator_for(SCHEMA)
+
+text = st.text(st.characters(codec="utf-8"))
+word = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
+count = st.integers(1, 10**9)
+seconds = st.floats(0.001, 10**6)
+milliseconds = st.none() | st.floats(0, 10**9)
+
+limits = st.builds(Limits, seconds, seconds, count, count, count)
+jobs = st.builds(
+    Job,
+    id=st.from_regex(r"[A-Za-z0-9_-]{1,128}", fullmatch=True),
+    language=text.filter(bool),
+    client=text,
+    files=st.lists(st.binary(), min_size=1).map(
+        lambda contents: tuple(
+            SourceFile(f"dir/ü {number}.py", content)
+            for number, content in enumerate(contents)
+        )
+    ),
+    stdin=st.binary(),
+    stdin_open=st.booleans(),
+    args=st.lists(word).map(tuple),
+    env=st.dictionaries(
+        st.from_regex(r"[A-Za-z_][A-Za-z0-9_]*", fullmatch=True), word
+    ).map(lambda found: tuple(found.items())),
+    limits=limits,
+    created_at=st.floats(0, 10**10),
+    fingerprint=text,
+)
+outcomes = st.sampled_from(Outcome)
+results = st.builds(
+    JobResult,
+    outcomes,
+    st.none() | st.integers(0, 255),
+    st.none() | st.integers(1, 64),
+    st.none() | st.builds(CompileResult, outcomes, st.none(), st.none()),
+    st.builds(
+        Usage,
+        milliseconds,
+        milliseconds,
+        milliseconds,
+        milliseconds,
+        st.none() | st.integers(0),
+    ),
+    st.booleans(),
+    text,
+)
+bodies = st.one_of(
+    st.builds(Accepted, text, st.floats(0, 10**10), text),
+    st.builds(Queued, st.integers(1)),
+    st.builds(Started),
+    st.builds(Restarted),
+    st.builds(
+        Output,
+        st.sampled_from(["compile", "run"]),
+        st.sampled_from(["stdout", "stderr"]),
+        st.binary(),
+    ),
+    st.builds(Finished, results),
+)
+events = st.lists(st.builds(JobEvent, text, st.integers(1), bodies, st.just("w1")))
+json_values: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+
+
+def document(**changes: Any) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(encode_job(make_job()))
+    return found | changes
+
+
+def decode(found: object) -> Job:
+    return decode_job(json.dumps(found).encode())
+
+
+# ----------------------------------------------------------------------------- jobs
+
+
+@given(jobs)
+def test_a_job_comes_out_as_it_went_in_and_fits_the_schema(job: Job) -> None:
+    body = encode_job(job)
+    assert decode_job(body) == job
+    assert VALIDATOR.is_valid(json.loads(body))
+
+
+@given(st.binary() | json_values.map(lambda value: json.dumps(value).encode()))
+def test_anything_else_is_refused_with_a_reason(body: bytes) -> None:
+    with pytest.raises(JobSchemaError, match=r"."):
+        decode_job(body)
+
+
+@given(st.sampled_from(sorted(document())), json_values)
+def test_a_job_with_any_one_field_changed_is_a_job_or_refused(
+    field: str, value: Any
+) -> None:
+    found = document(**{field: value})
+    body = json.dumps(found).encode()
+    try:
+        job = decode_job(body)
+    except JobSchemaError:
+        return
+    assert decode_job(encode_job(job)) == job
+    assert VALIDATOR.is_valid(json.loads(body))
+
+
+def test_the_schema_is_one() -> None:
+    assert jsonschema_rs.meta.is_valid(SCHEMA)
+    assert set(SCHEMA["properties"]) == set(document())
+
+
+def test_the_least_that_is_a_job() -> None:
+    least = {name: document()[name] for name in SCHEMA["required"]}
+    assert VALIDATOR.is_valid(least)
+    assert decode(least) == replace(make_job(), client="")
+
+
+def test_what_is_not_known_is_left_alone() -> None:
+    assert decode(document(priority=3)) == make_job()
+    assert VALIDATOR.is_valid(document(priority=3))
+
+
+def test_whole_numbers_may_be_written_as_others_write_them() -> None:
+    limits = document()["limits"] | {"memory_mb": 256.0}
+    assert decode(document(limits=limits)).limits == LIMITS
+    assert VALIDATOR.is_valid(document(limits=limits))
+
+
+def limit(**changes: Any) -> dict[str, Any]:
+    return {"limits": document()["limits"] | changes}
+
+
+def file(**changes: Any) -> dict[str, Any]:
+    return {"files": [{"name": "main.py", "content": "x"} | changes]}
+
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"v": 2}, "unknown schema version 2; 1 is known"),
+    ({"v": True}, "unknown schema version"),
+    ({"v": "1"}, "unknown schema version"),
+    ({"id": "a b"}, "id has"),
+    ({"id": "x" * 129}, "id has"),
+    ({"id": ""}, "id is empty"),
+    ({"id": 3}, "id is not of type str"),
+    ({"language": ""}, "language is empty"),
+    ({"files": []}, "files is empty"),
+    ({"files": [3]}, "files has an entry"),
+    (file(name="../x"), "clean relative path"),
+    (file(name="/etc/passwd"), "clean relative path"),
+    (file(name="a//b"), "clean relative path"),
+    (file(name="a\nb"), "clean relative path"),
+    (file(name="x" * 256), "clean relative path"),
+    (file(encoding="latin-1"), "encoding is neither"),
+    ({"stdin": None}, "stdin is not of type str"),
+    ({"stdin_open": 1}, "stdin_open is not of type bool"),
+    ({"args": ["a\0"]}, "args has an entry"),
+    ({"env": {"A=B": "x"}}, "env has a name"),
+    ({"env": {"A": 3}}, "env has an entry"),
+    ({"limits": None}, "limits is not of type dict"),
+    (limit(memory_mb=0), "memory_mb is too small"),
+    (limit(memory_mb=1.5), "memory_mb is not a whole number"),
+    (limit(wall_time_s=10**10), "wall_time_s is too large"),
+    (limit(wall_time_s=True), "wall_time_s is missing or not a number"),
+    ({"created_at": -1}, "created_at is too small"),
+    ({"created_at": 10**12}, "created_at is too large"),
+]
+
+
+@pytest.mark.parametrize(("changes", "reason"), WRONG)
+def test_what_is_wrong_is_named_and_against_the_schema(
+    changes: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(JobSchemaError, match=reason):
+        decode(document(**changes))
+    assert not VALIDATOR.is_valid(document(**changes))
+
+
+@pytest.mark.parametrize("field", SCHEMA["required"])
+def test_what_is_missing_is_named(field: str) -> None:
+    found = document()
+    del found[field]
+    with pytest.raises(JobSchemaError, match=field if field != "v" else "version"):
+        decode(found)
+    assert not VALIDATOR.is_valid(found)
+
+
+BEYOND: list[tuple[dict[str, Any], str]] = [
+    (file(content="?", encoding="base64"), "not base64"),
+    ({"stdin": "?", "stdin_encoding": "base64"}, "not base64"),
+    ({"files": [file()["files"][0]] * 2}, "a name twice"),
+    ({"files": [{"name": n, "content": ""} for n in ("a", "a/b")]}, "also a folder"),
+    (file(name="ü" * 200), "clean relative path"),
+    (file(content="\ud800"), "half a surrogate"),
+    ({"args": ["\ud800"]}, "half a surrogate"),
+]
+
+
+@pytest.mark.parametrize(("changes", "reason"), BEYOND)
+def test_what_no_schema_can_say_is_checked_too(
+    changes: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(JobSchemaError, match=reason):
+        decode(document(**changes))
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[1]", b"null", b'{"v": NaN}', b"[" * 100_000, b"\xff"]
+)
+def test_what_is_no_json_object_is_refused(body: bytes) -> None:
+    with pytest.raises(JobSchemaError, match="JSON"):
+        decode_job(body)
+
+
+# -------------------------------------------------------------------- everything else
+
+
+@given(events)
+def test_events_come_out_as_they_went_in(batch: list[JobEvent]) -> None:
+    assert decode_events(encode_events(batch), "w1") == tuple(batch)
+
+
+@given(text, text, st.binary(), st.booleans())
+def test_controls_come_out_as_they_went_in(
+    job_id: str, language: str, data: bytes, end: bool
+) -> None:
+    for control in (
+        CancelJob(job_id, language),
+        SendStdin(job_id, language, data, end),
+    ):
+        assert decode_control(encode_control(control)) == control
+
+
+def test_a_report_comes_out_as_it_went_in() -> None:
+    languages = (LanguageStatus("python", "3.13", 3, 1, "why"),)
+    report = WorkerReport("w1", 12.5, languages)
+    assert decode_report(encode_report(report)) == report
+
+
+def in_a_batch(value: Any) -> bytes:
+    return json.dumps({"v": 1, "events": value, "languages": value}).encode()
+
+
+@given(st.binary() | json_values.map(in_a_batch))
+def test_other_messages_are_read_or_refused(body: bytes) -> None:
+    for read in (lambda one: decode_events(one, ""), decode_control, decode_report):
+        try:
+            read(body)
+        except CodecError:
+            continue

@@ -1,0 +1,173 @@
+"""A RabbitMQ server for the tests alone: own folder, own ports, own node name."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BIN = Path("/usr/lib/rabbitmq/bin")
+START_S = 90
+STOP_S = 60
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+class RabbitServer:
+    """One node. It keeps its data over `stop` and `start`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.tls_port = free_port()
+        self.certificate = folder / "certificate.pem"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._environment = {
+            "PATH": os.environ["PATH"],
+            "LANG": "C.UTF-8",
+            "HOME": str(folder),
+            "RABBITMQ_NODENAME": f"warmbox-tests-{os.getpid()}@localhost",
+            "RABBITMQ_NODE_PORT": str(self.port),
+            "RABBITMQ_DIST_PORT": str(free_port()),
+            "RABBITMQ_MNESIA_BASE": str(folder / "data"),
+            "RABBITMQ_LOG_BASE": str(folder / "log"),
+            "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
+            "RABBITMQ_CONF_ENV_FILE": str(folder / "none"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
+            "RABBITMQ_PID_FILE": str(folder / "pid"),
+            # An epmd of its own, so that nothing is left, and nothing shared.
+            "ERL_EPMD_PORT": str(free_port()),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+        }
+        self._configure()
+
+    def _configure(self) -> None:
+        key = self.folder / "key.pem"
+        subprocess.run(
+            [
+                *("openssl", "req", "-x509", "-newkey", "ec"),
+                *("-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
+                *("-keyout", key, "-out", self.certificate, "-days", "2"),
+                *("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"),
+            ],
+            check=True,
+            capture_output=True,
+        )
+        lines = [
+            f"listeners.tcp.default = 127.0.0.1:{self.port}",
+            f"listeners.ssl.default = 127.0.0.1:{self.tls_port}",
+            f"ssl_options.certfile = {self.certificate}",
+            f"ssl_options.keyfile = {key}",
+            "log.file.level = warning",
+        ]
+        (self.folder / "rabbitmq.conf").write_text("\n".join(lines) + "\n")
+
+    @property
+    def url(self) -> str:
+        return f"amqp://guest:guest@127.0.0.1:{self.port}/"
+
+    def start(self) -> None:
+        """Return when it serves."""
+        with (self.folder / "output.txt").open("ab") as output:
+            self._process = subprocess.Popen(
+                [BIN / "rabbitmq-server"],
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        try:
+            self.ctl("wait", "--timeout", str(START_S), self.folder / "pid")
+            self.ctl("await_startup", "--timeout", str(START_S))
+        except BaseException:
+            self.kill()
+            raise
+
+    def stop(self) -> None:
+        """Stop it in order; with force if it does not."""
+        if self._process is None:
+            return
+        try:
+            self.ctl("stop", self.folder / "pid")
+            self._process.wait(STOP_S)
+        finally:
+            self.kill()
+
+    def kill(self) -> None:
+        """Let the node die without a word."""
+        process, self._process = self._process, None
+        if process is not None and process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        while self._listens():  # the node goes after the script that started it
+            time.sleep(0.05)
+
+    def _listens(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+    @property
+    def is_up(self) -> bool:
+        return self._process is not None
+
+    def end(self) -> None:
+        """Stop it and what it has started."""
+        self.stop()
+        epmd = shutil.which("epmd")
+        if epmd is not None:
+            subprocess.run(
+                [epmd, "-kill"],
+                env=self._environment,
+                capture_output=True,
+                check=False,
+            )
+
+    def ctl(self, *words: str | Path) -> str:
+        """Run `rabbitmqctl`, which takes a second or two."""
+        done = subprocess.run(
+            [BIN / "rabbitmqctl", *words],
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=START_S + 30,
+            check=False,
+        )
+        if done.returncode:
+            pytest.fail(f"rabbitmqctl {words}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+
+@pytest.fixture(scope="session")
+def rabbitmq() -> Iterator[RabbitServer]:
+    """Start a server once; without Debian's package there is nothing to start."""
+    if not (BIN / "rabbitmq-server").exists():
+        if os.environ.get("CI"):
+            pytest.fail("rabbitmq-server is not installed")
+        pytest.skip("rabbitmq-server is not installed")
+    folder = Path(tempfile.mkdtemp(prefix="warmbox-rabbitmq-"))
+    server = RabbitServer(folder)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.end()
+        shutil.rmtree(folder, ignore_errors=True)
