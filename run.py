@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -176,7 +177,8 @@ def gateway_config(settings: Settings) -> GatewayConfig:
         port=settings.port,
         unknown_wait_s=UNKNOWN_WAIT_S if settings.broker_urls else 0,
         caps=Limits(**settings.caps.model_dump()),
-        **settings.http.model_dump(),
+        proxies=tuple(map(ip_network, settings.http.proxies)),
+        **settings.http.model_dump(exclude={"proxies"}),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from ipaddress import ip_network
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -32,6 +33,12 @@ def _pairs(value: tuple[str, ...]) -> tuple[str, ...]:
     return tuple("=".join(pair) for pair in pairs)
 
 
+def _networks(value: tuple[str, ...]) -> tuple[str, ...]:
+    for entry in value:
+        ip_network(entry)
+    return value
+
+
 def _known_broker(value: str) -> str:
     if value != EMBEDDED:
         check_urls(value)
@@ -49,6 +56,7 @@ Secret = Annotated[str, AfterValidator(_strong_secret)]
 # RabbitMQ's names hold 255 bytes, and metrics and logs show this one
 WorkerId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,64}$")]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
+Networks = Annotated[Names, AfterValidator(_networks)]
 Runtimes = Annotated[Names, AfterValidator(_pairs)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Count = Annotated[int, Field(ge=1)]
@@ -115,6 +123,10 @@ class Http(_Group):
     args_max: CountOrNone = 64
     env_max: CountOrNone = 64
     connections_max: Count = 12_000
+    connections_per_client_max: Count = 1000
+    """Of one address, unless it is one of `proxies`."""
+    proxies: Networks = ()
+    """Addresses or networks whose `X-Forwarded-For` is believed."""
     wait_s_max: Count = 60
     body_timeout_s: Seconds = 10
 

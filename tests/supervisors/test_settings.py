@@ -202,3 +202,10 @@ def test_a_runtime_is_a_languages(value: str) -> None:
         load_settings(None, {}, {"runtimes": value})
     loaded = load_settings(None, {"WARMBOX_RUNTIMES": "java=runsc, go=runsc"}, {})
     assert loaded.settings.runtime_of == {"java": "runsc", "go": "runsc"}
+
+
+def test_proxies_are_addresses_or_networks() -> None:
+    with pytest.raises(SettingsError, match=r"http\.proxies"):
+        load_settings(None, {}, {"http.proxies": "proxy.example"})
+    loaded = load_settings(None, {}, {"http.proxies": "10.0.0.5,192.168.0.0/16"})
+    assert loaded.settings.http.proxies == ("10.0.0.5", "192.168.0.0/16")
