@@ -14,7 +14,9 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ from actors.broker.probe import probe
 from actors.broker.topology import Topology
 from actors.directory import Directory
 from actors.engine import Engine, EngineError
+from actors.inside import look_inside
 from actors.listener import Listener
 from actors.messages import Limits
 from gateway.app import make_app, make_status_app
@@ -39,8 +42,10 @@ from gateway.server import GatewayServer
 from gateway.terminal import guess_language, request_for, run_on_terminal
 from images.build import build_command, connect, list_images
 from images.catalog import Catalog, load_catalog
-from images.doctor import Finding, examine, examine_host
+from images.doctor import examine, examine_host
+from images.finding import Finding
 from images.language_file import CatalogError
+from images.protections import LOOK_FILE, judge
 from metrics.collector import MailboxCollector
 from metrics.instruments import REGISTRY
 from metrics.loop_lag import watch_loop
@@ -48,6 +53,7 @@ from supervisors.broker_url import judge_secret, secret_of, warn_of_weak_secret
 from supervisors.languages import (
     UnknownLanguageError,
     effective_catalog,
+    language_defaults,
     sandbox_config,
 )
 from supervisors.options import settings_of, settings_options
@@ -65,6 +71,11 @@ GC_OBJECTS = 20_000
 """New objects between two garbage collections: a job leaves no cycles to speak of."""
 LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 YES, NO = Text("ok", style="green"), Text("mend", style="bold red")
+OFF = Text("off", style="yellow")
+LOOKER = "python"
+"""The language of the program that looks at a sandbox from its inside."""
+DOCTOR_SLOT = 1 << 16
+"""Its container's place among the ranges of uids, far behind those of a service."""
 
 Args = argparse.Namespace
 console = Console()
@@ -81,6 +92,7 @@ def serve(args: Args) -> int:
     if args.self_check and settings.role == "worker":
         raise CommandError("a worker takes no jobs from clients: check its gateway")
     refuse_taken_port(settings.host, settings.port)
+    refuse_less(settings)
     stopping = stop_on_signals()
     engine_port, service = start_service(settings)
     fallen = gevent.spawn(service.wait)
@@ -117,7 +129,7 @@ def start_service(settings: Settings) -> tuple[Engine | None, Service]:
     built = dict.fromkeys(known.languages, "") if is_gateway else built_images(known)
     catalog = effective_catalog(known, settings, built)
     served = {name: built[name] for name in catalog.languages}
-    engine_port = None if is_gateway else Engine(sandbox_config(settings))
+    engine_port = None if is_gateway else make_engine(settings)
     if engine_port is not None and (left := engine_port.sweep(CLEAN_UP_S)):
         raise CommandError(
             f"Docker does not remove {left} containers of an earlier run"
@@ -141,6 +153,11 @@ def start_service(settings: Settings) -> tuple[Engine | None, Service]:
     return engine_port, service
 
 
+def make_engine(settings: Settings) -> Engine:
+    """Return the engine; every container will be as the settings say."""
+    return Engine(sandbox_config(settings, seccomp_list()))
+
+
 def built_images(catalog: Catalog) -> dict[str, str]:
     """Return the version of each language whose image is here."""
     images = list_images(engine(), catalog)
@@ -160,7 +177,8 @@ def gateway_config(settings: Settings) -> GatewayConfig:
         port=settings.port,
         unknown_wait_s=UNKNOWN_WAIT_S if settings.broker_urls else 0,
         caps=Limits(**settings.caps.model_dump()),
-        **settings.http.model_dump(),
+        proxies=tuple(map(ip_network, settings.http.proxies)),
+        **settings.http.model_dump(exclude={"proxies"}),
     )
 
 
@@ -242,24 +260,85 @@ def show_settings(args: Args) -> int:
 def doctor(args: Args) -> int:
     """Tell which protections are active here, and what mends those that are not."""
     settings = settings_of(args).settings
-    findings = [*look_at_host(settings), *look_at_broker(settings)]
-    rows = ((one.subject, YES if one.ok else NO, one.evidence) for one in findings)
-    show(("check", "", "evidence"), rows)
+    serving = Client(settings.url).answers()
+    findings = [*diagnose(settings, serving=serving), *look_at_broker(settings)]
+    show(("check", "", "evidence"), (row(one) for one in findings))
     failed = [one for one in findings if not one.ok]
     for one in failed:
         print(f"{one.subject}: {one.mend}")
-    return 1 if failed else 0
+    needed = [one for one in failed if is_needed(one, settings)]
+    return 1 if needed else 0
 
 
-def look_at_host(settings: Settings) -> Iterator[Finding]:
-    """Yield what the doctor finds here; a gateway needs no Docker."""
-    serving = Client(settings.url).answers()
+def row(one: Finding) -> tuple[str, Text, str]:
+    """Return a finding as people see it."""
+    state = YES if one.ok else OFF if one.optional else NO
+    return one.subject, state, one.evidence
+
+
+# ------------------------------------------------------------------ diagnosis
+
+
+def diagnose(settings: Settings, *, serving: bool) -> list[Finding]:
+    """Look at the host, the engine and the images, and at a sandbox from its inside.
+
+    A gateway has no more than the host.
+    """
+    catalog = load_catalog(IMAGES)
     host = (settings.host, settings.port)
     if settings.role == "gateway":
-        yield from examine_host(*host, serving=serving)
+        return list(examine_host(*host, serving=serving))
+    runtimes = {settings.runtime, *settings.runtime_of.values()}
+    findings = list(examine(host, runtimes, connect, catalog, serving=serving))
+    try:
+        findings += judge(look(settings, catalog))
+    except (EngineError, UnknownLanguageError) as error:
+        mend = "see the other checks; python's image has to be built"
+        findings.append(Finding("sandbox", ok=False, evidence=str(error), mend=mend))
+    return findings
+
+
+def look(settings: Settings, catalog: Catalog) -> Any:
+    """Return what a program finds in a sandbox made as the settings say."""
+    python = effective_catalog(
+        catalog, settings.model_copy(update={"languages": ()}), [LOOKER]
+    )
+    config = sandbox_config(settings, seccomp_list())
+    away = config.uid_first + config.uids * DOCTOR_SLOT
+    one = Engine(replace(config, service=f"doctor {os.getpid()}", uid_first=away))
+    try:
+        source = (IMAGES / LOOK_FILE).read_bytes()
+        return look_inside(one, language_defaults(python.languages[LOOKER]), source)
+    finally:
+        one.close(CLEAN_UP_S)
+
+
+def is_needed(one: Finding, settings: Settings) -> bool:
+    """Tell whether the service should not run without it."""
+    return not one.optional or one.subject in settings.require
+
+
+def refuse_less(settings: Settings) -> None:
+    """Refuse to start when a protection that the settings require is not there."""
+    if not settings.require:
         return
-    catalog = load_catalog(IMAGES)
-    yield from examine(host, settings.runtime, connect, catalog, serving=serving)
+    found = {one.subject: one for one in diagnose(settings, serving=True)}
+    lacking = [name for name in settings.require if name not in found]
+    lacking += [
+        name for name in settings.require if name in found and not found[name].ok
+    ]
+    for name in lacking:
+        if name in found:
+            say(f"{name}: {found[name].evidence}; mend it: {found[name].mend}")
+        else:
+            say(f"{name}: there is no such check; there are {', '.join(found)}")
+    if lacking:
+        raise CommandError("not started: `require` asks for what is not there")
+
+
+def seccomp_list() -> str:
+    """Return the system calls that programs may make, as Docker takes them."""
+    return (IMAGES / "seccomp.json").read_text()
 
 
 def look_at_broker(settings: Settings) -> Iterator[Finding]:

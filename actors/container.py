@@ -26,6 +26,7 @@ from actors.messages import (
     ContainerGone,
     ContainerIdle,
     ContainerReady,
+    DeathExplained,
     EngineFailed,
     JobEvent,
     JobFinished,
@@ -87,6 +88,9 @@ class EnginePort(Protocol):
 
     def set_memory(self, attached: Attached, memory_mb: int) -> None:
         """Change its memory limit."""
+
+    def died_of_memory(self, attached: Attached) -> bool:
+        """Tell whether the kernel killed it for want of memory."""
 
     def discard(self, attached: Attached, *, kill: bool = False) -> None:
         """Destroy it, without waiting. kill: it will not end by itself."""
@@ -255,8 +259,24 @@ class Container(Actor):
         if self._state == "starting":
             self._fail(message.reason)
             return
-        protocol = message.reason.startswith("protocol")
-        self._retire("protocol" if protocol else "died")
+        if message.reason.startswith("protocol"):
+            self._retire("protocol")
+        elif self._state == "busy" and self._begun:
+            gevent.spawn(self._explain_death)
+        else:
+            self._retire("died")
+
+    def _explain_death(self) -> None:
+        """Ask whether the job did it: its memory may cost the runner's life too."""
+        assert self._link is not None  # noqa: S101 - it was busy
+        oom = self._engine.died_of_memory(self._link.attached)
+        send(self.actor_ref, DeathExplained(oom))
+
+    def death_explained(self, message: DeathExplained) -> None:
+        """The job ended with the container, or is run again in another."""
+        if message.out_of_memory and self._run is not None:
+            self._finish(JobResult(Outcome.OUT_OF_MEMORY))
+        self._retire("oom" if message.out_of_memory else "died")
 
     # ----------------------------------------------------------------------- job
 

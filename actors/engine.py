@@ -36,6 +36,9 @@ TIMEOUT_S = 30
 END_S = 10
 """For a container to end once its stdin has, which takes it milliseconds."""
 SWEEP_POLL_S = 0.1
+DEATH_WAIT_S = 2.0
+DEATH_POLL_S = 0.01
+DEATH_SINCE_S = 3600.0
 SWEEP_ASK_S = 3.0
 SWEEP_TELL_S = 5.0
 RECV_BYTES = 65536
@@ -158,6 +161,7 @@ class Engine:
                 for name, value in options["ulimits"].items()
             ],
         )
+        host["MaskedPaths"] = list(options["masked"])  # the SDK has no word for it
         created = self._client.create_container(
             options["image"],
             options["command"],
@@ -202,6 +206,35 @@ class Engine:
             )
         except ENGINE_ERRORS as error:
             raise EngineError(explain(error)) from error
+
+    def died_of_memory(self, attached: Attached) -> bool:
+        """Tell whether a container died for want of memory; blocks until it is known.
+
+        The engine remembers for a while what it has seen, also of what is gone.
+        """
+        deadline = time.monotonic() + DEATH_WAIT_S
+        seen: set[str] = set()
+        while "die" not in seen and time.monotonic() < deadline:
+            gevent.sleep(DEATH_POLL_S)
+            try:
+                seen = self._events(attached.id)
+            except ENGINE_ERRORS as error:
+                log.warning("container %s: %s", attached.id[:12], explain(error))
+                break
+        return "oom" in seen
+
+    def _events(self, container_id: str) -> set[str]:
+        """Return what has befallen a container so far."""
+        now = time.time()
+        window: dict[
+            str, Any
+        ] = {  # in parts of a second, of which the SDK knows nothing
+            "since": f"{now - DEATH_SINCE_S:.3f}",
+            "until": f"{now:.3f}",
+        }
+        filters = {"container": container_id, "event": ["oom", "die"]}
+        events = self._client.events(**window, filters=filters, decode=True)
+        return {str(event["Action"]) for event in events}
 
     def discard(self, attached: Attached, *, kill: bool = False) -> None:
         """Have a container end, in a greenlet; its uids are free when it is gone.

@@ -497,6 +497,13 @@ class StreamEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class DeathExplained:
+    """What the engine knows of a container's death under a job."""
+
+    out_of_memory: bool
+
+
+@dataclass(frozen=True, slots=True)
 class MemorySet:
     """The container's memory limit is in force."""
 

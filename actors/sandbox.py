@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from images import wire
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from actors.messages import Job
     from images.catalog import Language
 
@@ -19,8 +21,51 @@ BOX_GID = 990
 OVERHEAD_PIDS = 32
 """Processes and threads of our own in a container: runner, launcher, waiting ones."""
 
+GVISOR_PIDS = 1024
+"""Threads of gVisor's own kernel, which Docker counts with the container's."""
+
+GVISOR_ANSWERS = {"clone3", "sync", "syncfs"}
+
 OVERHEAD_MB = 48
 """Memory of our own in a container: runner, launcher and a waiting interpreter."""
+
+MASKED = (
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/buddyinfo",
+    "/proc/cmdline",
+    "/proc/config.gz",
+    "/proc/consoles",
+    "/proc/diskstats",
+    "/proc/interrupts",
+    "/proc/iomem",
+    "/proc/ioports",
+    "/proc/kallsyms",
+    "/proc/kcore",
+    "/proc/key-users",
+    "/proc/keys",
+    "/proc/kpagecgroup",
+    "/proc/kpagecount",
+    "/proc/kpageflags",
+    "/proc/latency_stats",
+    "/proc/locks",
+    "/proc/modules",
+    "/proc/pagetypeinfo",
+    "/proc/partitions",
+    "/proc/sched_debug",
+    "/proc/schedstat",
+    "/proc/scsi",
+    "/proc/slabinfo",
+    "/proc/softirqs",
+    "/proc/swaps",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/vmallocinfo",
+    "/proc/zoneinfo",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+)
+"""What tells of the whole host and is no runtime's business: Docker's list and more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +75,10 @@ class SandboxConfig:
     service: str
     """Whose containers these are: the value of the label."""
     runtime: str
+    runtimes: Mapping[str, str]
+    """The languages that have another runtime."""
+    seccomp: str | None
+    """The system calls to let through, in Docker's JSON; None: as the engine has it."""
     reuse: Literal["always", "tenant", "never"]
     jobs_max: int
     """Jobs after which a container is replaced."""
@@ -84,6 +133,7 @@ def container_options(
 ) -> dict[str, Any]:
     """Return the arguments of Docker's create call, the design's section 6 as data."""
     tmpfs = "rw,nosuid,nodev"
+    runtime = config.runtimes.get(defaults.language.name, config.runtime)
     memory = (defaults.memory_mb + OVERHEAD_MB) * MIB
     return {
         "image": defaults.image,
@@ -97,23 +147,67 @@ def container_options(
             "read_only": True,
             "cap_drop": ["ALL"],
             "cap_add": ["SETUID", "SETGID", "KILL"],
-            "security_opt": ["no-new-privileges"],
+            "security_opt": security_options(config.seccomp, runtime),
             "mem_limit": memory,
             "memswap_limit": memory,
-            "pids_limit": config.processes_max + OVERHEAD_PIDS,
+            "pids_limit": pids_limit(runtime, config.processes_max),
             "nano_cpus": int(config.cpus * 1e9),
             "tmpfs": {
                 "/box": f"{tmpfs},exec,size=64m,nr_inodes=16k,mode=0771,gid={BOX_GID}",
                 "/tmp": f"{tmpfs},exec,size=64m,nr_inodes=16k,mode=1777",  # noqa: S108
                 "/dev/shm": f"{tmpfs},noexec,size=16m,nr_inodes=1k,mode=1777",  # noqa: S108
             },
+            # Else the host's own resolver would be named in there.
+            "dns": ["127.0.0.1"],
+            "dns_search": ["."],
             "log_config": {"Type": "none", "Config": {}},
             "ipc_mode": "private",
-            "runtime": config.runtime,
+            "runtime": runtime,
             "auto_remove": True,
         },
-        "ulimits": {"core": 0, "nofile": 1024, "fsize": 64 * MIB, "memlock": 65536},
+        "masked": MASKED,
+        "ulimits": {
+            "core": 0,
+            "nofile": 1024,
+            "fsize": 64 * MIB,
+            "memlock": 65536,
+            "msgqueue": 0,  # a queue can be made without a system call of its own
+        },
     }
+
+
+def pids_limit(runtime: str, processes: int) -> int:
+    """Return how many processes and threads Docker has to allow for a container."""
+    own = GVISOR_PIDS if is_gvisor(runtime) else 0
+    return processes + OVERHEAD_PIDS + own
+
+
+def is_gvisor(runtime: str) -> bool:
+    """Tell whether a runtime is gVisor, under whatever variant's name."""
+    return runtime.startswith("runsc")
+
+
+def security_options(seccomp: str | None, runtime: str) -> list[str]:
+    """Return what Docker calls so: no way up, and the list of system calls."""
+    found = ["no-new-privileges"]
+    if seccomp is not None:
+        calls = for_gvisor(seccomp) if is_gvisor(runtime) else seccomp
+        found.append(f"seccomp={calls}")
+    return found
+
+
+def for_gvisor(seccomp: str) -> str:
+    """Return the list for gVisor, which knows no error but EPERM.
+
+    Where another answer matters its own kernel gives it: that there is no clone3, which
+    is what the C library has to hear, and that nothing is left to be synced.
+    """
+    profile = json.loads(seccomp)
+    for rule in profile.get("syscalls", ()):
+        rule.pop("errnoRet", None)
+        if GVISOR_ANSWERS & set(rule["names"]):
+            rule["action"] = "SCMP_ACT_ALLOW"
+    return json.dumps(profile)
 
 
 def job_frame(job: Job, defaults: LanguageDefaults, compile_wall_s: float) -> bytes:

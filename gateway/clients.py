@@ -15,7 +15,9 @@ from gateway.problems import Problem
 from metrics import instruments
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from gateway.config import IpNetwork
 
 _log = logging.getLogger(__name__)
 
@@ -23,19 +25,49 @@ _BUCKET_TIMEOUT_S = 1.0
 _IPV6_PREFIX = 64
 
 
-def client_key(environ: Mapping[str, Any]) -> str:
+def client_key(environ: Mapping[str, Any], proxies: Sequence[IpNetwork] = ()) -> str:
     """Return whose turn a request takes: its address, or its IPv6 network.
 
-    One host easily has a whole /64 of addresses. Headers that claim another address
-    are not believed.
+    One host easily has a whole /64 of addresses. A header that claims another address
+    is believed as far as a proxy of ours has written it.
     """
-    address = str(environ.get("REMOTE_ADDR", ""))
+    address = _beyond_proxies(environ, proxies)
     if ":" not in address:
         return address
     try:
         return _network(address)
     except ValueError:
         return address
+
+
+def _beyond_proxies(environ: Mapping[str, Any], proxies: Sequence[IpNetwork]) -> str:
+    """Return the first address, from our side, that is no proxy of ours.
+
+    Each proxy appends whom it has seen; what stands left of that, anybody may have
+    written. What is no address ends the walk at the one before it.
+    """
+    address = str(environ.get("REMOTE_ADDR", ""))
+    claimed = str(environ.get("HTTP_X_FORWARDED_FOR", "")).split(",")
+    while claimed and is_proxy(address, proxies):
+        before = claimed.pop().strip()
+        if _parsed(before) is None:
+            break
+        address = before
+    return address
+
+
+def is_proxy(address: str, proxies: Sequence[IpNetwork]) -> bool:
+    """Tell whether this is the address of a proxy of ours."""
+    found = _parsed(address) if proxies else None
+    return found is not None and any(found in network for network in proxies)
+
+
+def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return None
+    return getattr(found, "ipv4_mapped", None) or found
 
 
 def take_token(directory: Directory, client: str) -> dict[str, str]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
 
 from actors.messages import Limits
+
+IpNetwork = IPv4Network | IPv6Network
 
 _CAPS = Limits(
     wall_time_s=30, cpu_time_s=30, memory_mb=1024, output_kb=8192, processes=256
@@ -41,6 +44,10 @@ class GatewayConfig:
     the broker does not know them.
     """
     connections_max: int = 12000
+    connections_per_client_max: int = 1000
+    """Of one address, unless it is a proxy's."""
+    proxies: tuple[IpNetwork, ...] = ()
+    """Whose `X-Forwarded-For` is believed."""
     heartbeat_s: float = 15
     watcher_events_max: int = 1024
     """How far a watcher may fall behind before it has to come back."""

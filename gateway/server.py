@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from gevent.pool import Pool
 from gevent.pywsgi import WSGIServer
 
+from gateway.clients import is_proxy
 from gateway.connection import Connection
+from metrics import instruments
 
 if TYPE_CHECKING:
     from gateway.config import GatewayConfig
@@ -36,6 +39,24 @@ class _Server(WSGIServer):
         self.config = config
         self.idle: set[Connection] = set()
         self.stopping = False
+        self._open: Counter[str] = Counter()
+
+    def handle(self, sock: Any, address: Any) -> None:
+        """Serve a connection, or close it at once when its client has too many."""
+        host = str(address[0]) if address else ""
+        if is_proxy(host, self.config.proxies):
+            super().handle(sock, address)
+            return
+        if self._open[host] >= self.config.connections_per_client_max:
+            instruments.rejected_total.labels("connections").inc()
+            return
+        self._open[host] += 1
+        try:
+            super().handle(sock, address)
+        finally:
+            self._open[host] -= 1
+            if not self._open[host]:
+                del self._open[host]
 
 
 class GatewayServer:

@@ -51,7 +51,7 @@ class Submission:
 
     def submit(self, environ: Environ) -> Any:
         """Answer one `POST /v1/jobs`."""
-        client = client_key(environ)
+        client = client_key(environ, self._config.proxies)
         rate = take_token(self._directory, client)
         self._in_flight += 1
         try:

@@ -7,13 +7,20 @@ from __future__ import annotations
 
 import socket
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from images.build import list_images
+from images.finding import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import (
+        Callable,
+        Collection,
+        Iterable,
+        Iterator,
+        Mapping,
+        Sequence,
+    )
 
     from images.build import ImageInfo
     from images.catalog import Catalog
@@ -26,8 +33,12 @@ _BOOT_OPTIONS = (
     "sudo sed -i 's/^GRUB_CMDLINE_LINUX=\"/&cgroup_enable=memory swapaccount=1 /' "
     "/etc/default/grub && sudo update-grub && sudo reboot"
 )
+GVISOR = "runsc"
+GVISOR_ARGUMENTS = ("--network=none", "--oci-seccomp")
+"""By the second it keeps to the list of calls: else a job may leave IPC objects."""
 _INSTALL_GVISOR = (
-    f"sudo apt-get install runsc && sudo runsc install -- --network=none && {_RESTART}"
+    "sudo apt-get install runsc && sudo runsc install -- "
+    f"{' '.join(GVISOR_ARGUMENTS)} && {_RESTART}"
 )
 
 
@@ -46,19 +57,9 @@ class Engine(Protocol):
         """List containers."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One check's end; `mend` is the command that helps when it is not `ok`."""
-
-    subject: str
-    ok: bool
-    evidence: str
-    mend: str = ""
-
-
 def examine(
     address: tuple[str, int],
-    runtime: str,
+    runtimes: Collection[str],
     connect: Callable[[], Any],
     catalog: Catalog,
     *,
@@ -74,7 +75,7 @@ def examine(
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
         yield Finding("Docker", ok=False, evidence=str(error), mend="make docker")
         return
-    yield from examine_engine(client, runtime, serving=serving)
+    yield from examine_engine(client, runtimes, serving=serving)
     yield from examine_images(list_images(client, catalog))
 
 
@@ -100,7 +101,9 @@ def examine_host(host: str, port: int, *, serving: bool) -> Iterator[Finding]:
     )
 
 
-def examine_engine(engine: Engine, runtime: str, *, serving: bool) -> Iterator[Finding]:
+def examine_engine(
+    engine: Engine, runtimes: Collection[str], *, serving: bool
+) -> Iterator[Finding]:
     """Look at the engine, and at what the kernel lets it promise."""
     info = engine.info()
     yield Finding("Docker", True, f"{info['ServerVersion']}, {info['OperatingSystem']}")
@@ -114,8 +117,10 @@ def examine_engine(engine: Engine, runtime: str, *, serving: bool) -> Iterator[F
     cgroup = f"version {info.get('CgroupVersion', '1')}, {info['CgroupDriver']}"
     yield Finding("cgroups", info["CgroupDriver"] != "none", cgroup, _BOOT_OPTIONS)
     yield from _limits(info)
+    yield from _optional(info)
     yield _seccomp(info.get("SecurityOptions") or [])
-    yield _runtime(info["Runtimes"], runtime)
+    for runtime in sorted(runtimes):
+        yield _runtime(info["Runtimes"], runtime)
     yield _live_restore(bool(info.get("LiveRestoreEnabled")))
     yield _leftovers(engine, serving=serving)
 
@@ -143,6 +148,26 @@ def _limits(info: Mapping[str, Any]) -> Iterator[Finding]:
         yield Finding(subject, supported, "yes" if supported else "no", mend)
 
 
+def _optional(info: Mapping[str, Any]) -> Iterator[Finding]:
+    """Yield the walls that a host may have besides."""
+    options = " ".join(info.get("SecurityOptions") or [])
+    for subject, names, mend in (
+        (
+            "AppArmor or SELinux",
+            ("apparmor", "selinux"),
+            "sudo apt-get install apparmor",
+        ),
+        (
+            "user namespaces",
+            ("userns", "rootless"),
+            f'"userns-remap": "default" in {_DAEMON_JSON} && {_RESTART}',
+        ),
+    ):
+        found = [name for name in names if f"name={name}" in options]
+        evidence = ", ".join(found) or "off"
+        yield Finding(subject, bool(found), evidence, mend, optional=True)
+
+
 def _seccomp(options: Sequence[str]) -> Finding:
     found = next((one for one in options if one.startswith("name=seccomp")), "")
     ok = bool(found) and "unconfined" not in found
@@ -151,9 +176,16 @@ def _seccomp(options: Sequence[str]) -> Finding:
 
 
 def _runtime(known: Mapping[str, Any], wanted: str) -> Finding:
-    mend = _INSTALL_GVISOR if wanted == "runsc" else "run.py serve --set runtime=runc"
-    names = ", ".join(sorted(known))
-    return Finding("runtime", wanted in known, f"{wanted}, of {names}", mend)
+    mend = "run.py serve --set runtime=runc"
+    missing: set[str] = set()
+    if wanted.startswith(GVISOR):
+        mend = _INSTALL_GVISOR
+        given = known.get(wanted, {}).get("runtimeArgs") or ()
+        missing = set(GVISOR_ARGUMENTS) - set(given)
+    evidence = f"{wanted}, of {', '.join(sorted(known))}"
+    if wanted in known and missing:
+        evidence += "; its runtimeArgs lack " + " ".join(sorted(missing))
+    return Finding("runtime", wanted in known and not missing, evidence, mend)
 
 
 def _live_restore(enabled: bool) -> Finding:

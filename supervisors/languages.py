@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from actors.sandbox import SandboxConfig
+from actors.sandbox import LanguageDefaults, SandboxConfig
 from images.catalog import Catalog
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ def effective_catalog(
         if catalog.resolve(name) is None:
             near = ", ".join(catalog.closest(name) or catalog.languages)
             raise UnknownLanguageError(f"there is no language {name!r}; close: {near}")
+    for name in settings.runtime_of:
+        if name not in catalog.languages:
+            raise UnknownLanguageError(f"runtimes: there is no language {name!r}")
     wanted = {
         language.name
         for language in map(catalog.resolve, settings.languages)
@@ -63,11 +66,23 @@ def with_limits(language: Language, settings: Settings) -> Language:
     return replace(language, limits=replace(language.limits, **limits))
 
 
-def sandbox_config(settings: Settings) -> SandboxConfig:
-    """Return the settings that every container shares."""
+def language_defaults(language: Language) -> LanguageDefaults:
+    """Return the language as its containers need it."""
+    return LanguageDefaults(
+        language=language,
+        image=f"warmbox/{language.name}:latest",
+        processes=language.limits.processes,
+        memory_mb=language.limits.memory_mb,
+    )
+
+
+def sandbox_config(settings: Settings, seccomp: str) -> SandboxConfig:
+    """Return the settings that every container shares, and the list of its calls."""
     return SandboxConfig(
         service=f"{settings.host}:{settings.port}",
         runtime=settings.runtime,
+        runtimes=settings.runtime_of,
+        seccomp=seccomp,
         reuse=settings.reuse,
         # One uid is the janitor's, and one that of the job that waits after the last.
         jobs_max=min(settings.jobs_per_container_max, settings.uids_per_container - 2),

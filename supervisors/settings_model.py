@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from ipaddress import ip_network
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -25,6 +26,19 @@ def _split(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
+def _pairs(value: tuple[str, ...]) -> tuple[str, ...]:
+    pairs = [[part.strip() for part in entry.split("=")] for entry in value]
+    if not all(len(pair) == 2 and all(pair) for pair in pairs):  # noqa: PLR2004
+        raise ValueError("should be a list of LANGUAGE=RUNTIME")
+    return tuple("=".join(pair) for pair in pairs)
+
+
+def _networks(value: tuple[str, ...]) -> tuple[str, ...]:
+    for entry in value:
+        ip_network(entry)
+    return value
+
+
 def _known_broker(value: str) -> str:
     if value != EMBEDDED:
         check_urls(value)
@@ -42,6 +56,8 @@ Secret = Annotated[str, AfterValidator(_strong_secret)]
 # RabbitMQ's names hold 255 bytes, and metrics and logs show this one
 WorkerId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,64}$")]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
+Networks = Annotated[Names, AfterValidator(_networks)]
+Runtimes = Annotated[Names, AfterValidator(_pairs)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Count = Annotated[int, Field(ge=1)]
 CountOrNone = Annotated[int, Field(ge=0)]
@@ -107,6 +123,10 @@ class Http(_Group):
     args_max: CountOrNone = 64
     env_max: CountOrNone = 64
     connections_max: Count = 12_000
+    connections_per_client_max: Count = 1000
+    """Of one address, unless it is one of `proxies`."""
+    proxies: Networks = ()
+    """Addresses or networks whose `X-Forwarded-For` is believed."""
     wait_s_max: Count = 60
     body_timeout_s: Seconds = 10
 
@@ -140,6 +160,10 @@ class Settings(_Group):
     caps: Caps = Caps()
     http: Http = Http()
     runtime: Annotated[str, Field(min_length=1)] = "runc"
+    runtimes: Runtimes = ()
+    """Languages that run under another one, as `java=runsc`."""
+    require: Names = ()
+    """Checks of the doctor's without which the service does not start."""
     reuse: Literal["always", "tenant", "never"] = "always"
     jobs_per_container_max: Count = 1000
     container_age_s_max: Seconds = 3600
@@ -150,6 +174,11 @@ class Settings(_Group):
     uids_per_container: Annotated[int, Field(ge=3, le=65_536)] = 1024
     attempts_max: Count = 3
     drain_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 10
+
+    @property
+    def runtime_of(self) -> dict[str, str]:
+        """The runtimes of the languages that have one of their own."""
+        return dict(entry.split("=", 1) for entry in self.runtimes)
 
     @property
     def broker_urls(self) -> tuple[str, ...]:

@@ -36,11 +36,11 @@ from actors.container import Container, EnginePort
 from actors.event_relay import EventRelay
 from actors.fleet import Fleet
 from actors.language_queue import LanguageQueue
-from actors.sandbox import LanguageDefaults
 from actors.scheduler import Scheduler
 from supervisors.backoff import Backoff
 from supervisors.bucket_supervisor import BucketSupervisor
 from supervisors.child_spec import ChildSpec, Strategy
+from supervisors.languages import language_defaults
 from supervisors.pool_supervisor import PoolSize, PoolSupervisor
 from supervisors.supervisor import Supervisor
 
@@ -239,10 +239,5 @@ def container_starter(
     language: Language, engine: EnginePort, queue: str
 ) -> Callable[[Context], AnyRef]:
     """Return what starts one container actor of the language."""
-    defaults = LanguageDefaults(
-        language=language,
-        image=f"warmbox/{language.name}:latest",
-        processes=language.limits.processes,
-        memory_mb=language.limits.memory_mb,
-    )
+    defaults = language_defaults(language)
     return lambda c: Container.start(c, defaults, engine, queue, SCHEDULER, BROKER)

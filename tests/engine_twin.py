@@ -121,6 +121,8 @@ class EngineTwin:
         self.discarded: list[Attached] = []
         self.killed: list[Attached] = []
         self.memory_mb: list[int] = []
+        self.starved: list[Attached] = []
+        """Those of which Docker says that they died of memory."""
 
     def start(self, defaults: LanguageDefaults) -> Attached:
         self._wait()
@@ -133,6 +135,9 @@ class EngineTwin:
         assert attached in self.started
         self._wait()
         self.memory_mb.append(memory_mb)
+
+    def died_of_memory(self, attached: Attached) -> bool:
+        return attached in self.starved
 
     def discard(self, attached: Attached, *, kill: bool = False) -> None:
         assert attached not in self.discarded, "a container is discarded once"

@@ -686,6 +686,24 @@ def test_a_container_that_is_dirty_after_an_oom_is_counted_so(box: Box) -> None:
     box.assert_destroyed("oom")
 
 
+def test_a_container_that_its_job_starved_ends_the_job(box: Box) -> None:
+    box.busy()
+    box.twin.say(wire.PHASE, {"phase": "run"})
+    box.engine.starved.append(box.twin)
+    box.twin.die()
+    (end,) = box.ends()
+    assert end.outcome == Outcome.OUT_OF_MEMORY
+    box.assert_destroyed("oom")
+
+
+def test_a_container_that_dies_of_something_else_gives_its_job_back(box: Box) -> None:
+    box.busy()
+    box.twin.say(wire.PHASE, {"phase": "run"})
+    box.twin.die()
+    assert box.ends() == []
+    box.assert_destroyed("died")
+
+
 @pytest.mark.parametrize("state", ["idle", "busy", "scrubbing"])
 def test_a_container_that_dies_is_gone(box: Box, state: str) -> None:
     getattr(box, state)()

@@ -11,6 +11,7 @@ from samples import CONFIG, LIMITS, PYTHON, C, make_defaults, make_job
 
 from actors.messages import Job, SourceFile
 from actors.sandbox import (
+    GVISOR_PIDS,
     MIB,
     OVERHEAD_MB,
     OVERHEAD_PIDS,
@@ -41,7 +42,9 @@ def megabytes(path: str) -> int:
         ("network_mode", "none"),
         ("read_only", True),
         ("cap_drop", ["ALL"]),
-        ("security_opt", ["no-new-privileges"]),
+        ("security_opt", ["no-new-privileges", f"seccomp={CONFIG.seccomp}"]),
+        ("dns", ["127.0.0.1"]),
+        ("dns_search", ["."]),
         ("log_config", {"Type": "none", "Config": {}}),
         ("ipc_mode", "private"),
         ("runtime", "runc"),
@@ -102,9 +105,25 @@ def test_the_labels_say_whose_it_is() -> None:
     }
 
 
+def test_without_a_list_of_calls_the_engine_has_its_own() -> None:
+    options = container_options(make_defaults(), replace(CONFIG, seccomp=None), 1)
+    assert options["host"]["security_opt"] == ["no-new-privileges"]
+
+
 def test_the_runtime_is_the_settings() -> None:
     options = container_options(make_defaults(), replace(CONFIG, runtime="runsc"), 1)
     assert options["host"]["runtime"] == "runsc"
+    # its kernel's own threads count as the container's
+    assert options["host"]["pids_limit"] == HOST["pids_limit"] + GVISOR_PIDS
+
+
+def test_a_language_may_have_a_runtime_of_its_own() -> None:
+    config = replace(CONFIG, runtimes={"c": "runsc"})
+    runtimes = [
+        container_options(make_defaults(language), config, 1)["host"]["runtime"]
+        for language in (PYTHON, C)
+    ]
+    assert runtimes == ["runc", "runsc"]
 
 
 def test_the_runner_gets_its_own_uids_and_the_languages_ways() -> None:

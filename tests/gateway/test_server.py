@@ -6,6 +6,7 @@ import errno
 import json
 import socket
 import time
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -247,3 +248,35 @@ def test_a_stream_is_opened_at_once_and_ends_with_its_last_event(
     assert [name for _, name, _ in shown(stream)] == ["queued", "finished"]
     assert len(sent) == 2
     assert sent[1].endswith(b"\n\n\r\n0\r\n\r\n")
+
+
+def ask(sock: socket.socket) -> bytes:
+    """Return the answer's beginning; nothing when the connection was closed."""
+    try:
+        sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        return sock.recv(12)
+    except ConnectionError:
+        return b""
+
+
+def test_one_address_has_so_many_connections_and_no_more() -> None:
+    with running(connections_per_client_max=2) as gateway:
+        first, second = gateway.connect(), gateway.connect()
+        assert ask(first) == ask(second) == b"HTTP/1.1 200"
+        third = gateway.connect()
+        assert ask(third) == b""
+        first.close()
+        with gevent.Timeout(5):
+            while ask(gateway.connect()) == b"":
+                gevent.sleep(0.01)
+        second.close()
+        third.close()
+
+
+def test_a_proxys_connections_are_its_clients() -> None:
+    own = (ip_network("127.0.0.0/8"),)
+    with running(connections_per_client_max=1, proxies=own) as gateway:
+        several = [gateway.connect() for _ in range(5)]
+        assert {ask(sock) for sock in several} == {b"HTTP/1.1 200"}
+        for sock in several:
+            sock.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 import pytest
@@ -148,3 +149,29 @@ def test_the_parts_of_the_page(gateway: Gateway, name: str) -> None:
 )
 def test_whose_turn_a_request_takes(address: str, key: str) -> None:
     assert client_key({"REMOTE_ADDR": address}) == key
+
+
+PROXIES = [ip_network("10.0.0.0/24"), ip_network("::1")]
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "key"),
+    [
+        ("192.0.2.7", "198.51.100.1", "192.0.2.7"),
+        ("10.0.0.5", "198.51.100.1", "198.51.100.1"),
+        ("10.0.0.5", "198.51.100.1, 192.0.2.7", "192.0.2.7"),
+        ("10.0.0.5", "198.51.100.1,192.0.2.7 , 10.0.0.9", "192.0.2.7"),
+        ("10.0.0.5", "10.0.0.6", "10.0.0.6"),
+        ("10.0.0.5", "", "10.0.0.5"),
+        ("10.0.0.5", "192.0.2.7, unknown", "10.0.0.5"),
+        ("10.0.0.5", "192.0.2.7, 10.0.0.9:80", "10.0.0.5"),
+        ("::ffff:10.0.0.5", "192.0.2.7", "192.0.2.7"),
+        ("::1", "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("::1", "192.0.2.7\n", "192.0.2.7"),
+    ],
+)
+def test_a_header_is_believed_as_far_as_our_proxies_wrote_it(
+    peer: str, forwarded: str, key: str
+) -> None:
+    environ = {"REMOTE_ADDR": peer, "HTTP_X_FORWARDED_FOR": forwarded}
+    assert client_key(environ, PROXIES) == key

@@ -8,7 +8,8 @@ import pytest
 
 from images.build import ImageInfo
 from images.catalog import load_catalog
-from images.doctor import Finding, examine, examine_engine, examine_host, examine_images
+from images.doctor import examine, examine_engine, examine_host, examine_images
+from images.finding import Finding
 
 HEALTHY: dict[str, Any] = {
     "ServerVersion": "28.1",
@@ -21,7 +22,10 @@ HEALTHY: dict[str, Any] = {
     "PidsLimit": True,
     "CpuCfsQuota": True,
     "SecurityOptions": ["name=apparmor", "name=seccomp,profile=builtin"],
-    "Runtimes": {"runc": {}, "runsc": {}},
+    "Runtimes": {
+        "runc": {},
+        "runsc": {"runtimeArgs": ["--network=none", "--oci-seccomp"]},
+    },
     "LiveRestoreEnabled": False,
 }
 
@@ -41,10 +45,10 @@ class Engine:
 
 
 def failed(engine: Engine, runtime: str = "runc", *, serving: bool = False) -> set[str]:
-    findings = list(examine_engine(engine, runtime, serving=serving))
+    findings = list(examine_engine(engine, {runtime}, serving=serving))
     assert all(one.evidence for one in findings)
     assert all(one.ok or one.mend for one in findings)
-    return {one.subject for one in findings if not one.ok}
+    return {one.subject for one in findings if not one.ok and not one.optional}
 
 
 def test_a_healthy_engine_misses_nothing() -> None:
@@ -104,7 +108,28 @@ def test_without_an_engine_the_rest_is_still_told() -> None:
         raise RuntimeError("no socket")
 
     catalog = load_catalog(Path(__file__).parents[2] / "images")
-    *host, last = examine(("127.0.0.1", 0), "runc", connect, catalog, serving=False)
+    *host, last = examine(("127.0.0.1", 0), {"runc"}, connect, catalog, serving=False)
 
     assert [one.ok for one in host] == [True, True]
     assert last == Finding("Docker", ok=False, evidence="no socket", mend="make docker")
+
+
+def test_gvisor_is_missing_what_it_was_not_told() -> None:
+    arguments = ["--network=none"]
+    findings = examine_engine(
+        Engine(Runtimes={"runsc": {"runtimeArgs": arguments}}),
+        {"runsc"},
+        serving=False,
+    )
+    (runtime,) = [one for one in findings if one.subject == "runtime"]
+    assert not runtime.ok
+    assert runtime.evidence.endswith("lack --oci-seccomp")
+    assert "--oci-seccomp" in runtime.mend
+
+
+def test_a_wall_more_is_no_need() -> None:
+    findings = examine_engine(
+        Engine(SecurityOptions=["name=seccomp"]), {"runc"}, serving=True
+    )
+    missing = {one.subject for one in findings if not one.ok}
+    assert missing == {"AppArmor or SELinux", "user namespaces"}

@@ -134,10 +134,6 @@ import socket
 a, b = socket.socketpair()
 socket.send_fds(a, [b"x"], [1, 2, a.fileno(), b.fileno()])
 """,
-    "a message queue": """
-import ctypes
-assert ctypes.CDLL("librt.so.1").mq_open(b"/left", 0o102, 0o600, None) >= 0
-""",
     "names of all kinds": r"""
 import os, socket
 for base in ("/box/work", "/box/home", "/tmp", "/dev/shm"):
@@ -198,9 +194,27 @@ with socket.create_server(("127.0.0.1", 8000)) as server:
 }
 
 
+# Behind the list of system calls stands the scrub, which must do without it too: so
+# these run under the engine's own list, which lets them through.
+LIBC = "import ctypes\nlibc = ctypes.CDLL(None)\n"
+
+
+def test_there_are_no_message_queues_either(boxes: Boxes) -> None:
+    box = boxes.start("python", seccomp=None)
+    source = """
+import os
+print(libc.mq_open(b"/left", 0o102, 0o600, 0))
+try: os.open("/dev/mqueue/left", os.O_CREAT)
+except OSError as error: print(error.strerror)
+"""
+    report = box.run(LIBC + source)
+    assert report.stdout == b"-1\nToo many open files\n", report
+    assert_as_new(box)
+
+
 @pytest.mark.parametrize(("source", "what"), FOR_GOOD.values(), ids=FOR_GOOD)
 def test_what_can_not_be_removed_is_told(boxes: Boxes, source: str, what: str) -> None:
-    report = attack(boxes, f"import ctypes\nlibc = ctypes.CDLL(None)\n{source}")
+    report = boxes.start("python", seccomp=None).run(LIBC + source)
     assert report.outcome == "success", report
     assert report.dirty == {"reason": f"left behind: {what}", "out_of_memory": False}
 
@@ -323,6 +337,30 @@ for pid, act in enumerate((
 print(reached)
 """
     assert attack(boxes, look).stdout == b"[]\n"
+
+
+def test_proc_shows_nothing_of_our_argument(boxes: Boxes) -> None:
+    look = "print(repr(open('/proc/1/cmdline').read().rstrip(chr(0))))"
+    said = boxes.get("python").run(look).stdout.decode()
+    assert said.endswith("/opt/warmbox/runner.py'\n")
+
+
+def test_when_a_job_wrote_is_not_for_the_next_to_know(boxes: Boxes) -> None:
+    box = boxes.get("python")
+    times = """
+import os
+for folder in ("/tmp", "/dev/shm"):
+    {act}
+    seen = os.stat(folder)
+    print(seen.st_mtime_ns, seen.st_ctime_ns)
+"""
+    act = "os.close(os.open(folder + '/x', os.O_CREAT)); os.unlink(folder + '/x')"
+    wrote = box.run(times.format(act=act)).stdout.split()
+    seen = box.run(times.format(act="pass")).stdout.split()
+    assert len(wrote) == len(seen) == 4
+    assert not set(wrote) & set(seen)
+    again = box.run(times.format(act="pass")).stdout.split()
+    assert not set(again) & set(seen)
 
 
 def test_the_uid_changes_with_each_job(boxes: Boxes) -> None:

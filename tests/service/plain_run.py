@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from docker.types import Ulimit
+from service_process import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from service_process import ServiceProcess
 
 UID = 54321
+SECCOMP = (ROOT / "images/seccomp.json").read_text()
 
 # Runs inside the container, as root there; each program gets a new, empty directory.
 _HARNESS = """
@@ -131,7 +133,7 @@ def _in_container(service: ServiceProcess, language: str, args: list[str]) -> An
     host = docker.create_host_config(
         network_mode="none",
         read_only=True,
-        security_opt=["no-new-privileges"],
+        security_opt=["no-new-privileges", f"seccomp={SECCOMP}"],
         ulimits=[
             Ulimit(name=name, soft=value, hard=value)
             for name, value in (("core", 0), ("nofile", 1024), ("memlock", 65536))

@@ -85,15 +85,26 @@ def test_the_sandbox_is_as_the_settings_say() -> None:
             reuse="tenant",
             pool=Pool(starts_max=3),
             caps=Caps(processes=99, cpu_time_s=11),
-        )
+        ),
+        "{}",
     )
+    assert config.seccomp == "{}"
     assert config.service == "::1:9000"
     assert (config.runtime, config.reuse, config.starts_max) == ("runsc", "tenant", 3)
     assert (config.processes_max, config.cpu_s_max) == (99, 11)
 
 
 def test_a_container_has_a_uid_for_each_of_its_jobs() -> None:
-    few = sandbox_config(Settings(jobs_per_container_max=1000, uids_per_container=10))
+    settings = Settings(jobs_per_container_max=1000, uids_per_container=10)
+    few = sandbox_config(settings, "{}")
     assert (few.jobs_max, few.uids) == (8, 10)
-    many = sandbox_config(Settings(jobs_per_container_max=5, uids_per_container=10))
+    settings = Settings(jobs_per_container_max=5, uids_per_container=10)
+    many = sandbox_config(settings, "{}")
     assert many.jobs_max == 5
+
+
+def test_a_language_may_have_a_runtime_of_its_own() -> None:
+    settings = Settings(runtimes=("python=runsc",))
+    assert sandbox_config(settings, "{}").runtimes == {"python": "runsc"}
+    with pytest.raises(UnknownLanguageError, match="pyton"):
+        effective_catalog(CATALOG, Settings(runtimes=("pyton=runsc",)), ["python"])

@@ -194,3 +194,18 @@ def test_a_client_on_this_machine_finds_the_service(host: str, url: str) -> None
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValidationError):
         Settings().pool.warm = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("value", ["runsc", "=runsc", "java="])
+def test_a_runtime_is_a_languages(value: str) -> None:
+    with pytest.raises(SettingsError, match="LANGUAGE=RUNTIME"):
+        load_settings(None, {}, {"runtimes": value})
+    loaded = load_settings(None, {"WARMBOX_RUNTIMES": "java=runsc, go=runsc"}, {})
+    assert loaded.settings.runtime_of == {"java": "runsc", "go": "runsc"}
+
+
+def test_proxies_are_addresses_or_networks() -> None:
+    with pytest.raises(SettingsError, match=r"http\.proxies"):
+        load_settings(None, {}, {"http.proxies": "proxy.example"})
+    loaded = load_settings(None, {}, {"http.proxies": "10.0.0.5,192.168.0.0/16"})
+    assert loaded.settings.http.proxies == ("10.0.0.5", "192.168.0.0/16")

@@ -1,0 +1,59 @@
+"""A service with one container a language, so that a probe meets what was before it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+pytest.register_assert_rewrite("attacking", "http_api", "probing", "service_process")
+
+from attacking import CATALOG, Looks, Report, look_around  # noqa: E402 - after the line above
+from figures import attack_figures, scrub_times  # noqa: E402
+from runtime import RUNTIME  # noqa: E402
+from service_process import ServiceProcess  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FIGURES = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture(scope="session")
+def alone() -> Iterator[ServiceProcess]:
+    with ServiceProcess(pool__warm=1, pool__max=1, runtime=RUNTIME) as one:
+        yield one
+        assert one.terminate() == 0
+        assert one.containers() == []
+
+
+@pytest.fixture(scope="session")
+def looks(alone: ServiceProcess) -> Looks:
+    """What a program sees in each language's container before any attack."""
+    found = Looks({}, {})
+    for language in CATALOG.languages:
+        seen = look_around(alone.api, language)
+        found.hosts[language], found.as_new[language] = seen
+    return found
+
+
+@pytest.fixture(scope="session")
+def figures(request: pytest.FixtureRequest) -> list[str]:
+    """Lines to be printed at the end of the run."""
+    return request.config.stash.setdefault(FIGURES, [])
+
+
+@pytest.fixture(scope="session")
+def reports(alone: ServiceProcess, figures: list[str]) -> Iterator[list[Report]]:
+    """What became of each attack so far."""
+    found: list[Report] = []
+    yield found
+    figures += attack_figures(found, scrub_times(alone.api))
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Print the figures, whether all went well or not."""
+    for line in config.stash.get(FIGURES, []):
+        terminalreporter.write_line(line)
