@@ -72,6 +72,8 @@ FLUSH_S = 0.015
 """Output is shown at most this much later than written, in fewer, larger events."""
 FIRST_FLUSH_S = 0.005
 FLUSH_BYTES = 32 * 1024
+STUCK = {"deadline", "scrub"}
+"""The timers that show a runner which does not listen."""
 
 State = Literal["starting", "idle", "busy", "scrubbing"]
 
@@ -90,8 +92,8 @@ class EnginePort(Protocol):
     def died_of_memory(self, attached: Attached) -> bool:
         """Tell whether the kernel killed it for want of memory."""
 
-    def discard(self, attached: Attached) -> None:
-        """Destroy it, without waiting."""
+    def discard(self, attached: Attached, *, kill: bool = False) -> None:
+        """Destroy it, without waiting. kill: it will not end by itself."""
 
 
 class Container(Actor):
@@ -461,4 +463,5 @@ class Container(Actor):
         self.tell(self._scheduler, gone)
         if self._link is not None:
             self._link.close()
-            self._engine.discard(self._link.attached)
+            stuck = self._retiring in STUCK
+            self._engine.discard(self._link.attached, kill=stuck)

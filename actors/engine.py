@@ -13,7 +13,7 @@ import ssl
 import struct
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import docker
 import docker.errors
@@ -29,8 +29,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("warmbox.engine")
 
+Condition = Literal["not-running", "removed"]
+
 ENGINE_ERRORS = (docker.errors.DockerException, requests.RequestException, OSError)
 TIMEOUT_S = 30
+END_S = 10
+"""For a container to end once its stdin has, which takes it milliseconds."""
 SWEEP_POLL_S = 0.1
 DEATH_WAIT_S = 2.0
 DEATH_POLL_S = 0.01
@@ -232,17 +236,45 @@ class Engine:
         events = self._client.events(**window, filters=filters, decode=True)
         return {str(event["Action"]) for event in events}
 
-    def discard(self, attached: Attached) -> None:
-        """Destroy a container in a greenlet; its uids are free when it is gone.
+    def discard(self, attached: Attached, *, kill: bool = False) -> None:
+        """Have a container end, in a greenlet; its uids are free when it is gone.
 
-        First the attach stream: a kill hangs while one is open and not read.
+        It ends by itself when its stdin does, and Docker then removes it. That is
+        waited for: a kill that meets a container which is just ending can hang in
+        Docker for good, with a lock on it (seen in 20.10 with containerd 1.6).
+        kill: it is known that it will not end by itself.
         """
-        attached.close()
-        gevent.spawn(self._discard, attached)
+        if kill:
+            gevent.spawn(self._kill, attached)
+        else:
+            attached.close()
+            gevent.spawn(self._see_off, attached)
 
-    def _discard(self, attached: Attached) -> None:
-        if self._remove(attached.id):
+    def _kill(self, attached: Attached) -> None:
+        # While its stream is read: a kill hangs where one is open and is not.
+        gone = self._remove(attached.id)
+        attached.close()
+        if gone:
             self._give_uids_back(attached.uid_first)
+
+    def _see_off(self, attached: Attached) -> None:
+        if self._wait(attached.id, "not-running", END_S):
+            gone = self._wait(attached.id, "removed", TIMEOUT_S)
+        else:
+            gone = self._remove(attached.id)
+        if gone:
+            self._give_uids_back(attached.uid_first)
+
+    def _wait(self, container_id: str, condition: Condition, timeout_s: int) -> bool:
+        """Wait for a container's end or removal; False when it does not come."""
+        try:
+            self._client.wait(container_id, timeout_s, condition)
+        except docker.errors.NotFound:
+            return True
+        except ENGINE_ERRORS as error:
+            log.warning("container %s: %s", container_id[:12], explain(error))
+            return False
+        return True
 
     def _remove(self, container_id: str) -> bool:
         try:
@@ -269,10 +301,11 @@ class Engine:
     def sweep(self, timeout_s: float) -> int:
         """Destroy every container that bears our label; returns how many are left.
 
-        Waits until they are gone, which takes long where the disk is slow.
+        Waits until they are gone, which takes long where the disk is slow. Those of a
+        process that has died are ending by themselves: see `discard`.
         """
-        deadline = time.monotonic() + timeout_s
-        asked_at = told_at = time.monotonic() - SWEEP_ASK_S
+        asked_at = told_at = time.monotonic()
+        deadline = asked_at + timeout_s
         while True:
             ours = self._ours()
             left = len(ours) + self._starts

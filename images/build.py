@@ -235,7 +235,7 @@ class _DockerEngine:
 
     def remove(self, image_id: str) -> None:
         # Containers may still stand on it; then it goes with `docker image prune`.
-        with contextlib.suppress(DockerException):
+        with contextlib.suppress(DockerException, OSError):
             self._client.remove_image(image_id)
 
 

@@ -119,6 +119,7 @@ class EngineTwin:
         self.gate.set()
         self.started: list[AttachedTwin] = []
         self.discarded: list[Attached] = []
+        self.killed: list[Attached] = []
         self.memory_mb: list[int] = []
         self.starved: list[Attached] = []
         """Those of which Docker says that they died of memory."""
@@ -138,8 +139,10 @@ class EngineTwin:
     def died_of_memory(self, attached: Attached) -> bool:
         return attached in self.starved
 
-    def discard(self, attached: Attached) -> None:
+    def discard(self, attached: Attached, *, kill: bool = False) -> None:
         assert attached not in self.discarded, "a container is discarded once"
+        if kill:
+            self.killed.append(attached)
         attached.close()
         self.discarded.append(attached)
 

@@ -605,6 +605,7 @@ def test_a_runner_that_does_not_stop_a_job_is_destroyed(world: World, box: Box) 
     assert "destroyed" in end.message
     assert box.scheduler.of(SlotFreed) == [SlotFreed(NAME)]
     box.assert_destroyed("deadline")
+    assert box.engine.killed == box.engine.started
 
 
 def test_compiling_has_its_own_time(world: World) -> None:

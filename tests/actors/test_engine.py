@@ -6,20 +6,26 @@ from typing import Any
 
 import gevent
 import pytest
+import requests
+from actor_world import settle
 from gevent.event import Event
 from samples import CONFIG, make_defaults
 
-from actors.engine import Engine, EngineError
+from actors.engine import Attached, Engine, EngineError
 
 
 class ClientTwin:
-    """As much of Docker's client as a sweep needs.
+    """As much of Docker's client as the end of containers needs.
 
     polls: how often a container is still listed after it was removed.
+    ends: whether a container ends by itself.
     """
 
-    def __init__(self, *ids: str, polls: int = 0) -> None:
+    def __init__(self, *ids: str, polls: int = 0, ends: bool = True) -> None:
         self.left = dict.fromkeys(ids, polls)
+        self.ends = ends
+        self.calls: list[str] = []
+        self.removed = Event()
         self.removing: set[str] = set()
         self.listed, self.creating, self.may_create = Event(), Event(), Event()
 
@@ -35,7 +41,18 @@ class ClientTwin:
 
     def remove_container(self, container_id: str, *, force: bool) -> None:
         assert force
+        self.calls.append("remove")
         self.removing.add(container_id)
+        self.removed.set()
+
+    def wait(self, container_id: str, timeout_s: float, condition: str) -> None:
+        assert timeout_s > 0
+        self.calls.append(condition)
+        if not self.ends:
+            raise requests.exceptions.ReadTimeout
+        if condition == "removed":
+            del self.left[container_id]
+            self.removed.set()
 
     def create_host_config(self, **_: Any) -> dict[str, Any]:
         return {}
@@ -50,9 +67,22 @@ class ClientTwin:
         raise OSError("the engine is going down")
 
 
+class AttachedTwin(Attached):
+    """A container of this client; only its end is looked at."""
+
+    def __init__(self, client: ClientTwin) -> None:
+        self.id = "a"
+        self.uid_first = CONFIG.uid_first
+        self._client = client
+
+    def close(self) -> None:
+        self._client.calls.append("close")
+
+
 def engine_with(client: ClientTwin, monkeypatch: pytest.MonkeyPatch) -> Engine:
     monkeypatch.setattr("docker.APIClient", lambda **_: client)
     monkeypatch.setattr("actors.engine.SWEEP_POLL_S", 0)
+    monkeypatch.setattr("actors.engine.SWEEP_ASK_S", 0)
     return Engine(CONFIG)
 
 
@@ -91,3 +121,38 @@ def test_closing_waits_for_a_start_under_way_and_lets_no_other_begin(
     assert client.left == {}
     with pytest.raises(EngineError):
         start.get()
+
+
+# --------------------------------------------------------------- the end of a container
+
+
+def discard(client: ClientTwin, engine: Engine, **options: bool) -> list[str]:
+    """Have the container discarded; return what was done, in order."""
+    engine.discard(AttachedTwin(client), **options)
+    client.removed.wait()
+    settle()
+    return client.calls
+
+
+def test_a_container_ends_by_itself_and_is_never_killed_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = ClientTwin("a")
+    calls = discard(client, engine_with(client, monkeypatch))
+    assert calls == ["close", "not-running", "removed"]
+
+
+def test_a_container_that_does_not_end_is_killed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = ClientTwin("a", ends=False)
+    calls = discard(client, engine_with(client, monkeypatch))
+    assert calls == ["close", "not-running", "remove"]
+
+
+def test_a_container_that_is_stuck_is_killed_while_its_stream_is_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = ClientTwin("a")
+    calls = discard(client, engine_with(client, monkeypatch), kill=True)
+    assert calls == ["remove", "close"]
