@@ -36,7 +36,7 @@ def attack_figures(reports: Sequence[Report], scrubs: str) -> list[str]:
 
 def bound(trials: int) -> str:
     """Return what no leak in so many trials says of the next."""
-    share = RULE_OF_THREE / max(trials, 1)
+    share = min(1.0, RULE_OF_THREE / max(trials, 1))
     return (
         f"no leak in {trials}: with 95 % confidence fewer than 3/N = {share:.2%} leak"
     )
