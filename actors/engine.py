@@ -240,8 +240,8 @@ class Engine:
         """Have a container end, in a greenlet; its uids are free when it is gone.
 
         It ends by itself when its stdin does, and Docker then removes it. That is
-        waited for: a kill that meets a container which is just ending can hang in
-        Docker for good, with a lock on it (seen in 20.10 with containerd 1.6).
+        waited for: a kill would meet a container that is just ending, and Docker has
+        a lock on it for as long as the kill takes, which with gVisor may be for ever.
         kill: it is known that it will not end by itself.
         """
         if kill:

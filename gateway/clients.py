@@ -62,6 +62,12 @@ def is_proxy(address: str, proxies: Sequence[IpNetwork]) -> bool:
     return found is not None and any(found in network for network in proxies)
 
 
+def is_local(address: str) -> bool:
+    """Tell whether the client is a program of this host."""
+    found = _parsed(address)
+    return found is not None and found.is_loopback
+
+
 def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         found = ipaddress.ip_address(address)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gevent.pool import Pool
 from gevent.pywsgi import WSGIServer
 
-from gateway.clients import is_proxy
+from gateway.clients import is_local, is_proxy
 from gateway.connection import Connection
 from metrics import instruments
 
@@ -44,7 +44,7 @@ class _Server(WSGIServer):
     def handle(self, sock: Any, address: Any) -> None:
         """Serve a connection, or close it at once when its client has too many."""
         host = str(address[0]) if address else ""
-        if is_proxy(host, self.config.proxies):
+        if is_local(host) or is_proxy(host, self.config.proxies):
             super().handle(sock, address)
             return
         if self._open[host] >= self.config.connections_per_client_max:

@@ -259,7 +259,10 @@ def ask(sock: socket.socket) -> bytes:
         return b""
 
 
-def test_one_address_has_so_many_connections_and_no_more() -> None:
+def test_one_address_has_so_many_connections_and_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.server.is_local", lambda _: False)
     with running(connections_per_client_max=2) as gateway:
         first, second = gateway.connect(), gateway.connect()
         assert ask(first) == ask(second) == b"HTTP/1.1 200"
@@ -273,7 +276,16 @@ def test_one_address_has_so_many_connections_and_no_more() -> None:
         third.close()
 
 
-def test_a_proxys_connections_are_its_clients() -> None:
+def test_programs_of_this_host_have_as_many_as_they_like() -> None:
+    with running(connections_per_client_max=1) as gateway:
+        several = [gateway.connect() for _ in range(5)]
+        assert {ask(sock) for sock in several} == {b"HTTP/1.1 200"}
+        for sock in several:
+            sock.close()
+
+
+def test_a_proxys_connections_are_its_clients(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.server.is_local", lambda _: False)
     own = (ip_network("127.0.0.0/8"),)
     with running(connections_per_client_max=1, proxies=own) as gateway:
         several = [gateway.connect() for _ in range(5)]
