@@ -44,6 +44,7 @@ from actors.runner_link import RunnerLink
 from actors.sandbox import compile_wall_s, job_frame
 from images import wire
 from metrics import instruments
+from metrics.live import LIVE, ContainerFact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -131,6 +132,7 @@ class Container(Actor):
         self._flush_due = False
         self._jobs = 0
         self._born_at = context.now()
+        self._fact = ContainerFact(self._language, self._born_at)
         self._done_at = 0.0
         self._retiring = ""
         self._over = False
@@ -139,6 +141,7 @@ class Container(Actor):
 
     def boot(self, message: Boot) -> None:
         """Have a container made."""
+        LIVE.containers[self.name] = self._fact
         self._enter("starting")
         self.set_timer("start", START_S)
         gevent.spawn(self._start)
@@ -219,6 +222,7 @@ class Container(Actor):
                 send(self.context.parent, ContainerReady(self.name))
         else:
             self._jobs += 1
+            self._fact.jobs = self._jobs
             instruments.scrub_seconds.observe(self.now() - self._done_at)
         reason = self._reason_to_end()
         if reason:
@@ -421,20 +425,25 @@ class Container(Actor):
             self._retiring = reason
             labels = instruments.container_retirements_total.labels
             labels(self._language, reason).inc()
+            LIVE.retired(self.name, reason)
             self._enter(None)
             self.stop()
 
     def _enter(self, state: State | None) -> None:
-        """Change state, and the gauge with it."""
+        """Change state, and what is shown of it."""
         for known, step in ((self._state, -1), (state, 1)):
             if known is not None:
                 self._gauges[known].inc(step)
         self._state = state
+        if state is not None:
+            self._fact.state, self._fact.since = state, self.now()
 
     def clean_up(self, *, crashed: bool) -> None:
         """Destroy the container and tell who relied on it."""
         self._over = True
         self._enter(None)
+        if LIVE.containers.get(self.name) is self._fact:
+            del LIVE.containers[self.name]
         self._publish(())
         gone = ContainerGone(self.name, self._language)
         self.tell(self._queue, gone)

@@ -20,6 +20,7 @@ from actors.messages import (
 )
 from gateway.problems import Problem
 
+ROOT = "root/"
 BROKER = "root/broker"
 CONNECTIONS = (BROKER, "root/consumer", "root/events")
 """All that a process may have; the embedded broker is the first alone."""

@@ -168,6 +168,7 @@ _READINESS: Schema = {
     "workers": COUNT,
     "languages": _map(ref("Pool")),
     "degraded": _list(TEXT),
+    "restarting": _list(TEXT),
 }
 _PROBLEM: Schema = {
     "type": TEXT,
