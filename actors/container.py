@@ -73,6 +73,9 @@ FLUSH_S = 0.015
 FIRST_FLUSH_S = 0.005
 FLUSH_BYTES = 32 * 1024
 
+EXPECTED = frozenset({"age", "failed", "jobs", "reuse", "surplus", "tenant"})
+"""Ends that are no news: they are planned, or it is the pool that tells of them."""
+
 State = Literal["starting", "idle", "busy", "scrubbing"]
 
 
@@ -425,7 +428,8 @@ class Container(Actor):
             self._retiring = reason
             labels = instruments.container_retirements_total.labels
             labels(self._language, reason).inc()
-            LIVE.retired(self.name, reason)
+            if reason not in EXPECTED:
+                LIVE.retired(self.name, reason)
             self._enter(None)
             self.stop()
 

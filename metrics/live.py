@@ -90,6 +90,8 @@ class Live:
         self.down: dict[str, DownFact] = {}
         self.restarts: Counter[str] = Counter()
         self.happenings: deque[Happening] = deque(maxlen=HAPPENINGS_MAX)
+        self.began_at = time.monotonic()
+        """When this process did."""
         self._numbers = itertools.count(1)
 
     def minute(self, language: str) -> LastMinute:

@@ -317,9 +317,16 @@ def test_what_it_does_is_known_from_its_start_to_its_end(
     box.twin.ready()
     assert (fact.state, fact.jobs) == ("idle", 1)
     LIVE.happenings.clear()
-    box.tell(Retire("surplus"))
+    box.twin.die()
     assert NAME not in LIVE.containers
-    assert [(one.name, one.reason) for one in LIVE.happenings] == [(NAME, "surplus")]
+    assert [(one.name, one.reason) for one in LIVE.happenings] == [(NAME, "died")]
+
+
+def test_a_planned_end_is_no_news(box: Box) -> None:
+    box.idle()
+    LIVE.happenings.clear()
+    box.tell(Retire("surplus"))
+    assert not LIVE.happenings
 
 
 def test_one_that_ends_late_leaves_what_is_said_of_its_successor(box: Box) -> None:
