@@ -412,11 +412,13 @@ class Container(Actor):
             self._retire(name)
 
     def report_state(self, message: ReportState) -> None:
-        """Tell a new scheduler whether we are idle or running a job."""
+        """Tell a new scheduler whether we are idle, run a job, or neither."""
         if self._state == "idle":
             self.tell(self._scheduler, ContainerIdle(self.name, self._language))
         elif self._state == "busy":
             self.tell(self._scheduler, ContainerBusy(self.name, self._language))
+        else:
+            self.tell(self._scheduler, SlotFreed(self.name))
 
     def retire(self, message: Retire) -> None:
         """End, unless a job has come meanwhile."""

@@ -865,10 +865,10 @@ def test_one_that_has_something_to_do_does_not_retire(box: Box, state: str) -> N
 @pytest.mark.parametrize(
     ("state", "answer"),
     [
-        ("start", []),
+        ("start", [SlotFreed(NAME)]),
         ("idle", [ContainerIdle(NAME, "python")]),
         ("busy", [ContainerBusy(NAME, "python")]),
-        ("scrubbing", []),
+        ("scrubbing", [SlotFreed(NAME)]),
     ],
 )
 def test_a_new_scheduler_is_told_how_it_stands(

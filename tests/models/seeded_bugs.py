@@ -183,6 +183,13 @@ def a_new_scheduler_asks_nobody(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Scheduler, "boot", nothing)
 
 
+def a_new_scheduler_does_not_wait_for_answers(patch: pytest.MonkeyPatch) -> None:
+    def hurry(self: Any, _: Any) -> None:
+        self._unheard.clear()
+
+    patch.setattr(Scheduler, "_match", before(Scheduler, "_match", hurry))
+
+
 def a_new_scheduler_does_not_hear_who_is_busy(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Scheduler, "container_busy", nothing)
 
@@ -249,6 +256,7 @@ BUGS = [
     a_freed_slot_is_not_used,
     a_declined_container_is_lost,
     a_new_scheduler_asks_nobody,
+    a_new_scheduler_does_not_wait_for_answers,
     a_new_scheduler_does_not_hear_who_is_busy,
     a_container_is_called_idle_before_it_is_clean,
     a_container_dies_without_a_word,
