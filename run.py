@@ -40,6 +40,7 @@ from gateway.config import GatewayConfig
 from gateway.self_check import self_check
 from gateway.server import GatewayServer
 from gateway.terminal import guess_language, request_for, run_on_terminal
+from gateway.tree_view import show_tree, watch_tree
 from images.build import build_command, connect, list_images
 from images.catalog import Catalog, load_catalog
 from images.doctor import examine, examine_host
@@ -173,6 +174,7 @@ def gateway_config(settings: Settings) -> GatewayConfig:
     """Return the gateway's part of the settings."""
     return GatewayConfig(
         secret=secret_of(settings) or secrets.token_bytes(32),
+        admin_key=settings.admin_key,
         host=settings.host,
         port=settings.port,
         unknown_wait_s=UNKNOWN_WAIT_S if settings.broker_urls else 0,
@@ -245,6 +247,14 @@ def show_languages(args: Args) -> int:
     """List the languages that the service runs."""
     keys = ("name", "title", "version", "ready")
     show(keys, ([str(one[key]) for key in keys] for one in client_of(args).languages()))
+    return 0
+
+
+def show_system(args: Args) -> int:
+    """Draw what every part of the service does just now."""
+    key = settings_of(args).settings.admin_key
+    draw = watch_tree if args.watch else show_tree
+    draw(client_of(args), key, console)
     return 0
 
 
@@ -412,6 +422,8 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--stdin-file", type=Path, help="what the program reads")
     one.add_argument("--arg", action="append", default=[], help="--arg=-v for a -v")
     add(commands, "languages", show_languages, remote)
+    one = add(commands, "ps", show_system, remote)
+    one.add_argument("--watch", action="store_true", help="draw it anew each second")
     add(commands, "settings", show_settings, common)
     add(commands, "doctor", doctor, common)
     return whole

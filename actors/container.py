@@ -45,6 +45,7 @@ from actors.runner_link import RunnerLink
 from actors.sandbox import compile_wall_s, job_frame
 from images import wire
 from metrics import instruments
+from metrics.live import LIVE, ContainerFact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -74,6 +75,9 @@ FIRST_FLUSH_S = 0.005
 FLUSH_BYTES = 32 * 1024
 STUCK = {"deadline", "scrub"}
 """The timers that show a runner which does not listen."""
+
+EXPECTED = frozenset({"age", "failed", "jobs", "reuse", "surplus", "tenant"})
+"""Ends that are no news: they are planned, or it is the pool that tells of them."""
 
 State = Literal["starting", "idle", "busy", "scrubbing"]
 
@@ -137,6 +141,7 @@ class Container(Actor):
         self._flush_due = False
         self._jobs = 0
         self._born_at = context.now()
+        self._fact = ContainerFact(self._language, self._born_at)
         self._done_at = 0.0
         self._retiring = ""
         self._over = False
@@ -145,6 +150,7 @@ class Container(Actor):
 
     def boot(self, message: Boot) -> None:
         """Have a container made."""
+        LIVE.containers[self.name] = self._fact
         self._enter("starting")
         self.set_timer("start", START_S)
         gevent.spawn(self._start)
@@ -225,6 +231,7 @@ class Container(Actor):
                 send(self.context.parent, ContainerReady(self.name))
         else:
             self._jobs += 1
+            self._fact.jobs = self._jobs
             instruments.scrub_seconds.observe(self.now() - self._done_at)
         reason = self._reason_to_end()
         if reason:
@@ -427,11 +434,13 @@ class Container(Actor):
             self._retire(name)
 
     def report_state(self, message: ReportState) -> None:
-        """Tell a new scheduler whether we are idle or running a job."""
+        """Tell a new scheduler whether we are idle, run a job, or neither."""
         if self._state == "idle":
             self.tell(self._scheduler, ContainerIdle(self.name, self._language))
         elif self._state == "busy":
             self.tell(self._scheduler, ContainerBusy(self.name, self._language))
+        else:
+            self.tell(self._scheduler, SlotFreed(self.name))
 
     def retire(self, message: Retire) -> None:
         """End, unless a job has come meanwhile."""
@@ -443,20 +452,26 @@ class Container(Actor):
             self._retiring = reason
             labels = instruments.container_retirements_total.labels
             labels(self._language, reason).inc()
+            if reason not in EXPECTED:
+                LIVE.retired(self.name, reason)
             self._enter(None)
             self.stop()
 
     def _enter(self, state: State | None) -> None:
-        """Change state, and the gauge with it."""
+        """Change state, and what is shown of it."""
         for known, step in ((self._state, -1), (state, 1)):
             if known is not None:
                 self._gauges[known].inc(step)
         self._state = state
+        if state is not None:
+            self._fact.state, self._fact.since = state, self.now()
 
     def clean_up(self, *, crashed: bool) -> None:
         """Destroy the container and tell who relied on it."""
         self._over = True
         self._enter(None)
+        if LIVE.containers.get(self.name) is self._fact:
+            del LIVE.containers[self.name]
         self._publish(())
         gone = ContainerGone(self.name, self._language)
         self.tell(self._queue, gone)

@@ -50,6 +50,10 @@ class Directory:
         """Return the names that start with `prefix`, in the order of entry."""
         return [name for name in self._refs if name.startswith(prefix)]
 
+    def refs(self) -> dict[str, AnyRef]:
+        """Return all living actors by name; to look at, not to keep."""
+        return dict(self._refs)
+
     def tell(self, name: str, message: object) -> bool:
         """Send to the actor of this name; False when there is none just now."""
         ref = self._refs.get(name)

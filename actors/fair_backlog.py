@@ -24,6 +24,11 @@ class FairBacklog:
             jobs.move_to_end(job_id, last=False)
             self._clients.move_to_end(client, last=False)
 
+    def first(self) -> str | None:
+        """Return the next job, which stays; None when there is none."""
+        jobs = next(iter(self._clients.values()), None)
+        return None if jobs is None else next(iter(jobs))
+
     def pop(self) -> str:
         """Take the next job; its client goes to the end of the round."""
         client, jobs = next(iter(self._clients.items()))

@@ -42,6 +42,7 @@ from actors.messages import (
 )
 from actors.queue_entry import Entry, measure, was_elsewhere
 from metrics import instruments
+from metrics.live import LIVE, QueueFact
 
 if TYPE_CHECKING:
     from actors.messages import (
@@ -114,6 +115,7 @@ class LanguageQueue(Actor):
     def clean_up(self, *, crashed: bool) -> None:
         """The pool goes down with its queue, and the broker delivers again."""
         instruments.queue_depth.labels(self._language).set(0)
+        LIVE.queues.pop(self._language, None)
 
     # ---------------------------------------------------------------- delivery
 
@@ -224,6 +226,9 @@ class LanguageQueue(Actor):
         if count != self._told:
             self._told = count
             instruments.queue_depth.labels(self._language).set(count)
+            first = self._backlog.first()
+            since = None if first is None else self._entries[first].since
+            LIVE.queues[self._language] = QueueFact(count, since)
             self.tell(self._scheduler, JobsWaiting(self._language, count))
 
     # ---------------------------------------------------------------- dispatch

@@ -454,7 +454,7 @@ class ContainerBusy:
 
 @dataclass(frozen=True, slots=True)
 class SlotFreed:
-    """The container's job has ended; it is being scrubbed."""
+    """The container holds no slot: its job has ended, or it has had none yet."""
 
     container: str
 

@@ -5,8 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from actors.messages import EventBody, JobEvent, JobResult, Lease, SendStdin, Usage
+from actors.messages import (
+    EventBody,
+    JobEvent,
+    JobResult,
+    Lease,
+    Outcome,
+    SendStdin,
+    Usage,
+)
 from metrics import instruments
+from metrics.live import LIVE
 
 STDIN_BYTES_MAX = 4 << 20
 """Stdin kept for a job that may have to start again."""
@@ -64,6 +73,8 @@ def measure(language: str, entry: Entry, now: float) -> None:
     result = entry.result
     assert result is not None  # noqa: S101 - it has ended
     instruments.jobs_total.labels(language, result.outcome.value).inc()
+    ours = result.outcome is Outcome.INTERNAL_ERROR
+    LIVE.minute(language).add(now, result.usage.queue_ms, ours=ours)
     total_ms = (now - entry.since) * 1e3
     for phase, ms in (*phases(result.usage), ("total", total_ms)):
         if ms is not None:

@@ -7,7 +7,9 @@ it settles (`_match`): while a slot is free and some language has both a waiting
 and an idle container, it tells that language's queue to dispatch to that container,
 the languages taking turns. The queue hands the job to the container itself. So the
 scheduler never holds a job, and nothing is lost with it: a new one starts empty, asks
-everybody how things stand (`ReportState`), and is right again after the answers.
+everybody how things stand (`ReportState`), and is right again after the answers. Until
+all containers have answered it dispatches nothing: one that is not heard yet may hold a
+slot. Whoever does not answer in `HEAR_S` is waited for no longer.
 
 A slot is taken at the match and freed by whichever comes first: the container says
 that its job has ended (`SlotFreed`), is idle again, or is gone; or the queue declines
@@ -39,6 +41,10 @@ if TYPE_CHECKING:
     )
 
 
+HEAR_S = 1.0
+"""Answers take milliseconds; but one container that hangs must not hold up all."""
+
+
 class Scheduler(Actor):
     """Owns the demand: idle containers, waiting counts, running slots.
 
@@ -54,12 +60,23 @@ class Scheduler(Actor):
         self._idle: dict[str, dict[str, float]] = {}
         self._running: dict[str, str] = {}
         self._grow_asked: dict[str, int] = {}
+        self._unheard: set[str] = set()
+        """Containers that have not answered yet whether they hold a slot."""
 
     def boot(self, message: Boot) -> None:
         """Ask everybody how things stand."""
         for name in self.directory.names(self._languages):
             if not name.endswith("/pool") and name.count("/") > 2:  # noqa: PLR2004
-                self.tell(name, ReportState())
+                told = self.tell(name, ReportState())
+                if told and not name.endswith("/queue"):
+                    self._unheard.add(name)
+        if self._unheard:
+            self.set_timer("hear", HEAR_S)
+
+    def time_out(self, name: str) -> None:
+        """Go on without those that do not answer."""
+        self._unheard.clear()
+        self._match()
 
     # ------------------------------------------------------------------- facts
 
@@ -70,6 +87,7 @@ class Scheduler(Actor):
 
     def container_idle(self, message: ContainerIdle) -> None:
         """Note a container that can take a job."""
+        self._unheard.discard(message.container)
         self._running.pop(message.container, None)
         idle = self._idle.setdefault(message.language, {})
         idle.setdefault(message.container, self.now())
@@ -79,9 +97,12 @@ class Scheduler(Actor):
         """Note what runs since before we started."""
         self._idle.get(message.language, {}).pop(message.container, None)
         self._running[message.container] = message.language
+        self._unheard.discard(message.container)
+        self._match()
 
     def slot_freed(self, message: SlotFreed) -> None:
         """Another job may run while this container is scrubbed."""
+        self._unheard.discard(message.container)
         self._running.pop(message.container, None)
         self._match()
 
@@ -95,6 +116,7 @@ class Scheduler(Actor):
 
     def container_gone(self, message: ContainerGone) -> None:
         """Forget the container."""
+        self._unheard.discard(message.container)
         self._running.pop(message.container, None)
         self._idle.get(message.language, {}).pop(message.container, None)
         self._grow_asked.pop(message.language, None)  # it may be one that we asked for
@@ -109,6 +131,8 @@ class Scheduler(Actor):
 
     def _match(self) -> None:
         """Bring idle containers and waiting jobs together. Nobody else does."""
+        if self._unheard:
+            return
         while len(self._running) < self._running_max:
             language = self._next_language()
             if language is None:

@@ -14,6 +14,7 @@ from gateway.pages import Pages
 from gateway.replies import reply
 from gateway.service import Service
 from gateway.submission import Submission
+from gateway.system import System
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -38,7 +39,7 @@ def make_app(
     _add_jobs(app, config, directory, Drafter(config, catalog, served))
     service = Service(config, directory, catalog, served)
     app.get("/v1/languages", callback=service.languages)
-    _add_status(app, service)
+    _add_status(app, service, System(config, directory))
     names = [*_names(catalog, served)]
     _add_documents(app, describe(config, names))
     return app
@@ -52,7 +53,8 @@ def make_status_app(
 ) -> Any:
     """Return the WSGI application of a process that takes no jobs from clients."""
     app = _bare_app()
-    _add_status(app, Service(config, directory, catalog, served))
+    service = Service(config, directory, catalog, served)
+    _add_status(app, service, System(config, directory))
     return app
 
 
@@ -84,7 +86,7 @@ def _add_jobs(
     )
 
 
-def _add_status(app: Any, service: Service) -> None:
+def _add_status(app: Any, service: Service, system: System) -> None:
     routes: dict[str, Callable[[], Any]] = {
         "/healthz": service.health,
         "/readyz": service.readiness,
@@ -92,6 +94,11 @@ def _add_status(app: Any, service: Service) -> None:
     }
     for path, callback in routes.items():
         app.get(path, callback=callback)
+    pages = Pages()
+    request = bottle.request
+    app.get("/v1/system", callback=lambda: system.show(request.environ))
+    app.get("/system", callback=lambda: pages.file("system.html", request.environ))
+    app.get("/static/<name>", callback=lambda name: pages.file(name, request.environ))
 
 
 def _add_documents(app: Any, description: Mapping[str, Any]) -> None:
@@ -99,7 +106,6 @@ def _add_documents(app: Any, description: Mapping[str, Any]) -> None:
     request = bottle.request
     app.get("/openapi.json", callback=lambda: reply(description))
     app.get("/", callback=lambda: pages.index(request.environ))
-    app.get("/static/<name>", callback=lambda name: pages.file(name, request.environ))
 
 
 def _names(catalog: Catalog, served: Mapping[str, str]) -> Iterator[str]:

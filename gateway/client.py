@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
@@ -32,6 +33,10 @@ class ServiceAwayError(ClientError):
     """Nobody answers just now; a later try may do better."""
 
 
+class NotFoundError(ClientError):
+    """There is nothing of that name, or it is not for us."""
+
+
 class Client:
     """One service, over kept connections."""
 
@@ -54,6 +59,19 @@ class Client:
         answer: dict[str, list[dict[str, Any]]]
         answer = self._call("GET", "/v1/languages").json()
         return answer["languages"]
+
+    def system(self, admin_key: str) -> dict[str, Any]:
+        """Return the live tree; `admin_key` may be empty on the service's machine."""
+        headers = {"Authorization": f"Bearer {admin_key}"} if admin_key else {}
+        try:
+            answer = self._call("GET", "/v1/system", headers=headers)
+        except NotFoundError as error:
+            raise ClientError(
+                "the live tree is for clients on the service's own machine, and for "
+                "who sends its `admin_key`: set WARMBOX_ADMIN_KEY"
+            ) from error
+        tree: dict[str, Any] = answer.json()
+        return tree
 
     def submit(self, request: Mapping[str, Any]) -> str:
         """Post a job; return its id."""
@@ -116,8 +134,13 @@ class Client:
         if response.ok:
             return response
         with response:
-            kind = ServiceAwayError if response.status_code in _AWAY else ClientError
-            raise kind(_describe(response))
+            raise _error_of(response.status_code)(_describe(response))
+
+
+def _error_of(status: int) -> type[ClientError]:
+    if status in _AWAY:
+        return ServiceAwayError
+    return NotFoundError if status == HTTPStatus.NOT_FOUND else ClientError
 
 
 def _path(job_id: str, below: str = "") -> str:

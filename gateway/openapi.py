@@ -6,12 +6,14 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from gateway.problems import CONTENT_TYPE, KINDS
-from gateway.schemas import TEXT, Schema, ref, schemas
+from gateway.schemas import schemas
+from gateway.shapes import TEXT, ref
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from gateway.config import GatewayConfig
+    from gateway.shapes import Schema
 
 _JSON = "application/json"
 _EVENT_ID_MAX = 10**15 - 1
@@ -27,7 +29,10 @@ def describe(config: GatewayConfig, names: Iterable[str]) -> dict[str, Any]:
             "description": "Runs programs in sandboxes and streams their output.",
         },
         "paths": {**_JOB_PATHS, **_SERVICE_PATHS},
-        "components": {"schemas": schemas(config, names)},
+        "components": {
+            "schemas": schemas(config, names),
+            "securitySchemes": {"admin_key": {"type": "http", "scheme": "bearer"}},
+        },
     }
 
 
@@ -161,6 +166,14 @@ def _get(summary: str, content_type: str, schema: Schema) -> Schema:
 
 
 _READY = _answer("Whether jobs would run, and what is missing", _JSON, ref("Readiness"))
+_SYSTEM: Schema = {
+    **_operation(
+        "The live tree: for clients on the service's own machine, and with the key",
+        {"200": _answer("What every part does just now", _JSON, ref("System"))},
+        "404",
+    ),
+    "security": [{}, {"admin_key": []}],
+}
 _SERVICE_PATHS: Schema = {
     "/v1/languages": _get("The languages", _JSON, ref("Languages")),
     "/healthz": _get("Whether the process answers", _JSON, ref("Health")),
@@ -168,6 +181,8 @@ _SERVICE_PATHS: Schema = {
         "get": _operation("Readiness", {"200": _READY, "503": _READY}),
     },
     "/metrics": _get("Metrics for Prometheus", "text/plain", TEXT),
+    "/v1/system": {"get": _SYSTEM},
+    "/system": _get("The page that draws the live tree", "text/html", TEXT),
     "/openapi.json": _get("This document", _JSON, {"type": "object"}),
     "/": _get("The page", "text/html", TEXT),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gevent.event import Event
 
@@ -20,6 +20,10 @@ from actors.messages import (
 )
 from gateway.problems import Problem
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ROOT = "root/"
 BROKER = "root/broker"
 CONNECTIONS = (BROKER, "root/consumer", "root/events")
 """All that a process may have; the embedded broker is the first alone."""
@@ -39,6 +43,9 @@ class Directory(Protocol):
 
     def ask(self, name: str, message: object, timeout_s: float) -> Any:
         """Ask; LookupError when nobody answers, TimeoutError when it takes long."""
+
+    def refs(self) -> Mapping[str, Any]:
+        """Return all living actors by name, to look at their mailboxes."""
 
 
 def queue_of(language: str) -> str:

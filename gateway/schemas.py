@@ -3,47 +3,49 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from actors.messages import Outcome
 from gateway.problems import KINDS
 from gateway.requests import JobRequest
+from gateway.shapes import (
+    COUNT,
+    FLAG,
+    NUMBER,
+    TEXT,
+    list_of,
+    map_of,
+    object_of,
+    or_null,
+    ref,
+)
+from gateway.system_schemas import SYSTEM_SCHEMAS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from gateway.config import GatewayConfig
-
-Schema = dict[str, Any]
-
-TEXT: Schema = {"type": "string"}
-NUMBER: Schema = {"type": "number", "minimum": 0}
-COUNT: Schema = {"type": "integer", "minimum": 0}
-FLAG: Schema = {"type": "boolean"}
-
-
-def ref(name: str) -> Schema:
-    """Return a reference to one of `schemas`."""
-    return {"$ref": f"#/components/schemas/{name}"}
+    from gateway.shapes import Schema
 
 
 def schemas(config: GatewayConfig, names: Iterable[str]) -> dict[str, Schema]:
     """Return all schemas; jobs may be written in the languages of these names."""
     return {
         **_request_schemas(config, names),
-        "Accepted": _object(_HEAD),
-        "Job": _object(_HEAD, _JOB),
-        "Event": _object({"event": {"enum": [*_EVENTS]}, "data": _DATA}, {"id": _ID}),
-        "Compile": _object({"output": TEXT, **_COMPILE}),
-        "Usage": _object(_USAGE),
-        "Limits": _object(_LIMITS),
-        "Language": _object(_LANGUAGE),
-        "Languages": _object({"languages": _list(ref("Language")), **_CAPS}),
-        "Health": _object({"status": {"const": "ok"}}),
-        "Readiness": _object(_READINESS),
-        "Pool": _object({"ready": COUNT, "starting": COUNT, "paused": TEXT}),
-        "Problem": _object(_PROBLEM, {"errors": _list(ref("FieldError"))}),
-        "FieldError": _object({"field": TEXT, "message": TEXT}),
+        "Accepted": object_of(_HEAD),
+        "Job": object_of(_HEAD, _JOB),
+        "Event": object_of({"event": {"enum": [*_EVENTS]}, "data": _DATA}, {"id": _ID}),
+        "Compile": object_of({"output": TEXT, **_COMPILE}),
+        "Usage": object_of(_USAGE),
+        "Limits": object_of(_LIMITS),
+        "Language": object_of(_LANGUAGE),
+        "Languages": object_of({"languages": list_of(ref("Language")), **_CAPS}),
+        "Health": object_of({"status": {"const": "ok"}}),
+        "Readiness": object_of(_READINESS),
+        **SYSTEM_SCHEMAS,
+        "Pool": object_of({"ready": COUNT, "starting": COUNT, "paused": TEXT}),
+        "Problem": object_of(_PROBLEM, {"errors": list_of(ref("FieldError"))}),
+        "FieldError": object_of({"field": TEXT, "message": TEXT}),
     }
 
 
@@ -61,37 +63,18 @@ def _request_schemas(config: GatewayConfig, names: Iterable[str]) -> dict[str, S
     return {"JobRequest": job, **parts}
 
 
-def _object(required: Schema, *optional: Schema) -> Schema:
-    properties = dict(required)
-    for more in optional:
-        properties |= more
-    return {"type": "object", "required": [*required], "properties": properties}
-
-
-def _list(items: Schema) -> Schema:
-    return {"type": "array", "items": items}
-
-
-def _map(values: Schema) -> Schema:
-    return {"type": "object", "additionalProperties": values}
-
-
-def _or_null(schema: Schema) -> Schema:
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
 _OUTCOME: Schema = {"enum": [outcome.value for outcome in Outcome]}
 _COMPILE: Schema = {
     "outcome": _OUTCOME,
-    "exit_code": _or_null({"type": "integer"}),
-    "signal": _or_null({"type": "integer"}),
+    "exit_code": or_null({"type": "integer"}),
+    "signal": or_null({"type": "integer"}),
 }
 _USAGE: Schema = {
-    "queue_ms": _or_null(NUMBER),
-    "compile_ms": _or_null(NUMBER),
-    "wall_ms": _or_null(NUMBER),
-    "cpu_ms": _or_null(NUMBER),
-    "memory_kb": _or_null(COUNT),
+    "queue_ms": or_null(NUMBER),
+    "compile_ms": or_null(NUMBER),
+    "wall_ms": or_null(NUMBER),
+    "cpu_ms": or_null(NUMBER),
+    "memory_kb": or_null(COUNT),
 }
 _LIMITS: Schema = {
     "wall_time_s": NUMBER,
@@ -102,23 +85,23 @@ _LIMITS: Schema = {
 }
 _STREAM: Schema = {"enum": ["stdout", "stderr"]}
 _EVENTS: dict[str, Schema] = {
-    "queued": _object({"position": COUNT}),
-    "started": _object({"attempt": COUNT}),
-    "restarted": _object({"attempt": COUNT}),
-    "compile": _object({"stream": _STREAM, "text": TEXT}),
-    "stdout": _object({"text": TEXT}),
-    "stderr": _object({"text": TEXT}),
-    "finished": _object(
+    "queued": object_of({"position": COUNT}),
+    "started": object_of({"attempt": COUNT}),
+    "restarted": object_of({"attempt": COUNT}),
+    "compile": object_of({"stream": _STREAM, "text": TEXT}),
+    "stdout": object_of({"text": TEXT}),
+    "stderr": object_of({"text": TEXT}),
+    "finished": object_of(
         {
             **_COMPILE,
-            "compile": _or_null(_object(_COMPILE)),
+            "compile": or_null(object_of(_COMPILE)),
             "usage": ref("Usage"),
             "truncated": FLAG,
             "message": TEXT,
             "attempt": COUNT,
         }
     ),
-    "lagged": _object({}),
+    "lagged": object_of({}),
 }
 _DATA: Schema = {
     "type": "string",
@@ -132,7 +115,7 @@ _HEAD: Schema = {
     "state": {"enum": ["queued", "running", "done"]},
     "language": TEXT,
     "created_at": {"type": "string", "format": "date-time"},
-    "links": _object({"self": TEXT, "events": TEXT, "stdin": TEXT}),
+    "links": object_of({"self": TEXT, "events": TEXT, "stdin": TEXT}),
 }
 _JOB: Schema = {
     "position": {
@@ -145,7 +128,7 @@ _JOB: Schema = {
     "outcome": _OUTCOME,
     "stdout": TEXT,
     "stderr": TEXT,
-    "compile": _or_null(ref("Compile")),
+    "compile": or_null(ref("Compile")),
     "usage": ref("Usage"),
     "truncated": FLAG,
     "message": TEXT,
@@ -154,7 +137,7 @@ _JOB: Schema = {
 _LANGUAGE: Schema = {
     "name": TEXT,
     "title": TEXT,
-    "aliases": _list(TEXT),
+    "aliases": list_of(TEXT),
     "version": TEXT,
     "main": TEXT,
     "hello": TEXT,
@@ -166,8 +149,9 @@ _READINESS: Schema = {
     "broker": {"enum": ["up", "down"]},
     "broker_reason": TEXT,
     "workers": COUNT,
-    "languages": _map(ref("Pool")),
-    "degraded": _list(TEXT),
+    "languages": map_of(ref("Pool")),
+    "degraded": list_of(TEXT),
+    "restarting": list_of(TEXT),
 }
 _PROBLEM: Schema = {
     "type": TEXT,

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import bottle
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from gateway.ports import Directory, broker_trouble, fleet
+from gateway.ports import ROOT, Directory, broker_trouble, fleet
 from gateway.replies import reply
 from metrics.instruments import REGISTRY
+from metrics.live import LIVE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,6 +60,7 @@ class Service:
             "workers": 0 if status is None else status.workers,
             "languages": {name: _stand(known.get(name)) for name in self._served},
             "degraded": [name for name in self._served if name not in able],
+            "restarting": sorted(name.removeprefix(ROOT) for name in LIVE.down),
         }
         return reply(document, 200 if document["ready"] else 503)
 

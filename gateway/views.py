@@ -41,7 +41,7 @@ def head(job_id: str, language: str, state: str, created_at: float) -> dict[str,
         "id": job_id,
         "state": state,
         "language": language,
-        "created_at": _rfc3339(created_at),
+        "created_at": rfc3339(created_at),
         "links": {
             "self": path,
             "events": f"{path}/events",
@@ -120,6 +120,7 @@ def _rounded(milliseconds: float | None) -> float | None:
     return None if milliseconds is None else round(milliseconds, 2)
 
 
-def _rfc3339(seconds: float) -> str:
+def rfc3339(seconds: float) -> str:
+    """Return a moment, in seconds since the epoch, as documents have it."""
     moment = datetime.fromtimestamp(seconds, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

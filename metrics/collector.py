@@ -1,16 +1,37 @@
-"""Mailbox depths, read from pykka's registry when Prometheus asks."""
+"""Mailbox depths, read from outside when somebody wants to see them."""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import pykka
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """One actor's mailbox, looked at from outside; `kind` is the actor's class."""
+
+    kind: str
+    depth: int
+
+
+def mailboxes(refs: Mapping[str, pykka.ActorRef[Any]]) -> dict[str, Mailbox]:
+    """Return the mailbox of each of these actors, without asking one."""
+    return {
+        name: Mailbox(ref.actor_class.__name__, _depth(ref))
+        for name, ref in refs.items()
+    }
+
+
+def _depth(ref: pykka.ActorRef[Any]) -> int:
+    return int(ref.actor_inbox.qsize())  # type: ignore[attr-defined]
 
 
 class MailboxCollector(Collector):
@@ -20,7 +41,7 @@ class MailboxCollector(Collector):
         """Yield the family. No actor is asked: a full mailbox must not matter."""
         depths: Counter[str] = Counter()
         for ref in pykka.ActorRegistry.get_all():
-            depths[ref.actor_class.__name__] += ref.actor_inbox.qsize()  # type: ignore[attr-defined]
+            depths[ref.actor_class.__name__] += _depth(ref)
         family = GaugeMetricFamily(
             "warmbox_mailbox_depth", "Messages waiting in mailboxes.", labels=["actor"]
         )

@@ -38,8 +38,14 @@ job_seconds = Histogram(
 )
 restarts_total = Counter(
     "warmbox_restarts_total",
-    "Children that a supervisor started anew.",
+    "Children that a supervisor started anew after they had ended.",
     ["child"],
+    registry=REGISTRY,
+)
+pool_paused = Gauge(
+    "warmbox_pool_paused",
+    "1 while a pool waits before it starts containers again.",
+    ["language"],
     registry=REGISTRY,
 )
 abandoned_total = Counter(

@@ -6,9 +6,10 @@ Their failures to start are an outage, not a bug: the pool pauses with back-off.
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import gevent
 
 from actors.actor import Actor, Context
 from actors.messages import (
@@ -19,8 +20,10 @@ from actors.messages import (
     TrimIdle,
 )
 from metrics import instruments
+from metrics.live import LIVE, PoolFact
 from supervisors.child_spec import ChildSpec, Restart
-from supervisors.supervisor import metric_name, start_child, stop_child
+from supervisors.events import note_abandoned, note_restart
+from supervisors.supervisor import start_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,8 +38,6 @@ if TYPE_CHECKING:
     )
     from supervisors.backoff import Backoff
     from supervisors.child_spec import Child
-
-log = logging.getLogger("warmbox.pool")
 
 ENDED = "the pool has ended and is to be restarted"
 
@@ -81,8 +82,11 @@ class PoolSupervisor(Actor):
         self._children: dict[str, Child] = {}
         self._ready: set[str] = set()
         self._wanted = size.warm
+        self._failed: dict[str, str] = {}
+        """Why containers that are about to end have failed, by name."""
         self._failures = 0
         self._paused = ""
+        self._resumes_at = 0.0
 
     def boot(self, message: Boot) -> None:
         """Fill the pool."""
@@ -96,10 +100,19 @@ class PoolSupervisor(Actor):
         """Start containers until there are as many as wanted, unless paused."""
         while not self._paused and len(self._children) < self._wanted:
             self._start()
-        self._tell_fleet()
+        self._make_known()
 
-    def _tell_fleet(self) -> None:
+    def _make_known(self) -> None:
         status = self._status()
+        LIVE.pools[self._language] = PoolFact(
+            status.ready,
+            status.starting,
+            self._wanted,
+            self._size.size_max,
+            self._paused,
+            self._resumes_at,
+        )
+        instruments.pool_paused.labels(self._language).set(bool(self._paused))
         if status != self._told:
             self._told = status
             self.tell(self._fleet, status)
@@ -107,7 +120,7 @@ class PoolSupervisor(Actor):
     def report_state(self, message: ReportState) -> None:
         """Tell a new fleet how the pool stands."""
         self._told = None
-        self._tell_fleet()
+        self._make_known()
 
     def _start(self) -> None:
         number = next(
@@ -133,11 +146,11 @@ class PoolSupervisor(Actor):
         """Starting works (again)."""
         self._ready.add(message.container)
         self._failures = 0
-        self._tell_fleet()
+        self._make_known()
 
     def container_failed(self, message: ContainerFailed) -> None:
         """Pause: whatever is wrong, more attempts now would not mend it."""
-        log.warning("%s: %s", message.container, message.reason)
+        self._failed[message.container] = message.reason or "failed"
         self._pause(message.reason)
 
     def _pause(self, reason: str) -> None:
@@ -145,8 +158,10 @@ class PoolSupervisor(Actor):
             return  # several that started together fail together
         self._failures += 1
         self._paused = reason or "failed"
-        self.set_timer("resume", self._backoff.delay_s(self._failures))
-        self._tell_fleet()
+        delay_s = self._backoff.delay_s(self._failures)
+        self._resumes_at = self.now() + delay_s
+        self.set_timer("resume", delay_s)
+        self._make_known()
 
     def child_exited(self, message: ChildExited) -> None:
         """Replace it. A crash is counted like a failure to start."""
@@ -155,10 +170,13 @@ class PoolSupervisor(Actor):
             return  # a predecessor's
         del self._children[message.name]
         self._ready.discard(message.name)
+        reason = self._failed.pop(message.name, "")
         if message.crashed:
-            log.error("%s crashed: %s", message.name, message.reason)
-            instruments.restarts_total.labels(metric_name(message.name)).inc()
-            self._pause(message.reason)
+            reason = message.reason
+            self._pause(reason)
+        if reason:
+            delay_s = max(0.0, self._resumes_at - self.now())
+            note_restart(message.name, reason, self._failures, delay_s)
         self._settle()
 
     # ------------------------------------------------------------------- timers
@@ -188,9 +206,13 @@ class PoolSupervisor(Actor):
     # ---------------------------------------------------------------------- end
 
     def clean_up(self, *, crashed: bool) -> None:
-        """Stop all containers at once, then wait for each."""
+        """Stop all containers at once, then wait for all of them."""
         self.tell(self._fleet, PoolStatus(self._language, 0, 0, ENDED))
+        LIVE.pools.pop(self._language, None)
         for child in self._children.values():
             child.ref.stop(block=False)
+        gone = [child.gone for child in self._children.values()]
+        gevent.wait(gone, timeout=self._spec.shutdown_s)
         for name, child in self._children.items():
-            stop_child(child, self._spec, name)
+            if not child.gone.is_set():
+                note_abandoned(name, self._spec.shutdown_s)

@@ -30,6 +30,8 @@ __all__ = [
 ]
 
 VARIABLE_PREFIX = "WARMBOX_"
+SECRETS = frozenset({"secret", "admin_key"})
+"""Keys whose values nobody is shown."""
 OWN_OPTIONS = frozenset({"host", "port", "role", "broker"})
 """Keys with an option of their own; all others are written with `--set`."""
 
@@ -85,7 +87,7 @@ def _shown(key: str, value: Any) -> Any:
     """Return a value as it may be printed."""
     if key == "broker":
         return masked(str(value))
-    return HIDDEN if key == "secret" and value else value
+    return HIDDEN if key in SECRETS and value else value
 
 
 KEYS = tuple(flatten(Settings()))

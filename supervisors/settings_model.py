@@ -53,6 +53,8 @@ def _strong_secret(value: str) -> str:
 
 Broker = Annotated[str, AfterValidator(_known_broker)]
 Secret = Annotated[str, AfterValidator(_strong_secret)]
+# a header carries it
+AdminKey = Annotated[Secret, Field(pattern=r"^[!-~]*$")]
 # RabbitMQ's names hold 255 bytes, and metrics and logs show this one
 WorkerId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,64}$")]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
@@ -145,6 +147,9 @@ class Settings(_Group):
     role: Literal["all", "gateway", "worker"] = "all"
     secret: Secret = ""
     """What makes idempotency keys mean the same on all gateways; see `secret_of`."""
+    admin_key: AdminKey = ""
+    """Opens the live tree (`/v1/system`) to who is not on this machine; empty: to none.
+    """
     worker_id: WorkerId = ""
     """This worker among all; empty means one made up at each start."""
     languages: Names = ()

@@ -13,9 +13,10 @@ handler without harm to all. Then, with `_leaving` empty, the supervisor mails i
 `RestartChildren`, and every spec without a living child is started, in order. A child
 that dies meanwhile simply adds itself to what is to be done.
 
-Restarts are counted. More than the intensity allows within its period is not a
-child's failure any more: the supervisor itself crashes, which is its supervisor's
-business. The root's crash ends the process.
+Each restart is one event (`note_restart`), also that of a sibling that was taken along;
+who is down, and why, is in the live tree until then. Restarts are counted. More than
+the intensity allows within its period is not a child's failure any more: the supervisor
+itself crashes, which is its supervisor's business. The root's crash ends the process.
 
 When a supervisor ends, in whatever way, it first ends its children, last started
 first, and waits for each.
@@ -23,21 +24,20 @@ first, and waits for each.
 
 from __future__ import annotations
 
-import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from actors.actor import Actor, Context
 from actors.directory import send
 from actors.messages import ChildExited, RestartChildren
-from metrics import instruments
+from metrics.live import LIVE, DownFact
 from supervisors.child_spec import Child, ChildSpec, Intensity, Restart, Strategy
+from supervisors.events import note_abandoned, note_restart
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from actors.messages import Boot
-
-log = logging.getLogger("warmbox.supervisor")
 
 
 class IntensityExceededError(Exception):
@@ -54,18 +54,16 @@ def stop_child(child: Child, spec: ChildSpec, name: str) -> None:
     """Have a child end and wait for it, at most its shutdown time."""
     child.ref.stop(block=False)
     if not child.gone.wait(spec.shutdown_s):
-        abandon(name, spec.shutdown_s)
+        note_abandoned(name, spec.shutdown_s)
 
 
-def abandon(name: str, shutdown_s: float) -> None:
-    """Say that a child was left behind."""
-    log.error("%s did not stop in %s s and is abandoned", name, shutdown_s)
-    instruments.abandoned_total.labels(metric_name(name)).inc()
+@dataclass(frozen=True, slots=True)
+class Down:
+    """A child that is to be started again, and for the how manieth time."""
 
-
-def metric_name(name: str) -> str:
-    """Return the name as a label: numbered children share one."""
-    return "/".join("n" if part.isdigit() else part for part in name.split("/"))
+    reason: str
+    attempt: int
+    since: float
 
 
 class Supervisor(Actor):
@@ -85,7 +83,9 @@ class Supervisor(Actor):
         self._children: dict[str, Child] = {}
         self._leaving: dict[str, Child] = {}
         self._finished: set[str] = set()
+        self._down: dict[str, Down] = {}
         self._restarts: list[float] = []
+        self._restarts_of: dict[str, list[float]] = {}
 
     def boot(self, message: Boot) -> None:
         """Start all children, in order."""
@@ -95,6 +95,9 @@ class Supervisor(Actor):
     def _start(self, spec: ChildSpec) -> None:
         name = f"{self.name}/{spec.name}"
         self._children[spec.name] = start_child(self, spec, name)
+        down = self._down.pop(spec.name, None)
+        if down is not None:
+            note_restart(name, down.reason, down.attempt, self.now() - down.since)
 
     # ------------------------------------------------------------------ restarts
 
@@ -110,7 +113,8 @@ class Supervisor(Actor):
             return  # a predecessor's, or one that was abandoned
         del self._children[spec_name]
         if self._shall_restart(self._specs[spec_name], message):
-            self._note_restart(message)
+            self._note_down(spec_name, message.reason)
+            self._count_restart(message)
             self._take_down_siblings(spec_name)
             self._settle()
         else:
@@ -121,14 +125,20 @@ class Supervisor(Actor):
             return message.crashed
         return spec.restart is Restart.PERMANENT
 
-    def _note_restart(self, message: ChildExited) -> None:
-        log.warning("%s ended (%s): restarting", message.name, message.reason)
-        instruments.restarts_total.labels(metric_name(message.name)).inc()
+    def _note_down(self, spec_name: str, reason: str) -> None:
+        now = self.now()
+        times, _ = self._intensity.add(self._restarts_of.get(spec_name, []), now)
+        self._restarts_of[spec_name] = times
+        self._down[spec_name] = Down(reason, len(times), now)
+        LIVE.down[f"{self.name}/{spec_name}"] = DownFact(reason, now)
+
+    def _count_restart(self, message: ChildExited) -> None:
         self._restarts, exceeded = self._intensity.add(self._restarts, self.now())
         if exceeded:
             raise IntensityExceededError(
                 f"{self.name}: more than {self._intensity.restarts_max} restarts"
                 f" in {self._intensity.period_s} s, the last of {message.name}"
+                f" ({message.reason})"
             )
 
     def _take_down_siblings(self, spec_name: str) -> None:
@@ -144,13 +154,16 @@ class Supervisor(Actor):
                 self._leaving[name] = child
                 if self._specs[name].restart is Restart.TEMPORARY:
                     self._finished.add(name)
+                else:
+                    self._note_down(name, f"goes with {self.name}/{spec_name}")
                 child.ref.stop(block=False)
                 self.set_timer(f"stop {name}", self._specs[name].shutdown_s)
 
     def time_out(self, name: str) -> None:
         """Abandon a sibling that does not stop."""
         spec_name = name.removeprefix("stop ")
-        abandon(f"{self.name}/{spec_name}", self._specs[spec_name].shutdown_s)
+        name = f"{self.name}/{spec_name}"
+        note_abandoned(name, self._specs[spec_name].shutdown_s)
         self._left(spec_name)
 
     def _left(self, spec_name: str) -> None:
@@ -179,3 +192,4 @@ class Supervisor(Actor):
         for name in reversed(self._specs):
             if name in children:
                 stop_child(children[name], self._specs[name], f"{self.name}/{name}")
+        LIVE.forget_below(self.name)

@@ -74,9 +74,11 @@ def importers(package: str) -> set[str]:
 
 # ---------------------------------------------------------------------- directions
 
+FACTS = ("metrics.instruments", "metrics.live")
+"""Where the owners of facts write them."""
 ALLOWED = {
-    "actors": ("actors", "images.wire", "images.catalog", "metrics.instruments"),
-    "supervisors": ("supervisors", "actors", "images.catalog", "metrics.instruments"),
+    "actors": ("actors", "images.wire", "images.catalog", *FACTS),
+    "supervisors": ("supervisors", "actors", "images.catalog", *FACTS),
     "gateway": ("gateway", "actors.messages", "images.catalog", "metrics"),
     "metrics": ("metrics",),
     "images": ("images",),
@@ -265,7 +267,12 @@ def attributes_set(kind: type) -> Iterator[str]:
             targets = [node.target]
         for target in targets:
             for one in ast.walk(target):
-                if isinstance(one, ast.Attribute) and ast.unparse(one.value) == "self":
+                # a name that is only read stands in a target too: `facts[self.name] =`
+                if (
+                    isinstance(one, ast.Attribute)
+                    and isinstance(one.ctx, ast.Store)
+                    and ast.unparse(one.value) == "self"
+                ):
                     yield one.attr
 
 

@@ -52,6 +52,7 @@ from actors.messages import (
 from images import wire
 from metrics import instruments
 from metrics.instruments import REGISTRY
+from metrics.live import LIVE, ContainerFact
 
 if TYPE_CHECKING:
     from actors.messages import Job
@@ -297,6 +298,42 @@ def test_a_clean_container_takes_the_next_job(box: Box) -> None:
     assert box.pool.take() == []
     box.tell(make_run(make_job("j2", client="bob")))
     assert box.twin.take_kinds() == [wire.JOB]
+
+
+def test_what_it_does_is_known_from_its_start_to_its_end(
+    world: World, box: Box
+) -> None:
+    box.start()
+    fact = LIVE.containers[NAME]
+    began = world.clock.now()
+    assert (fact.language, fact.state, fact.since) == ("python", "starting", began)
+    world.clock.advance(2)
+    box.twin.ready()
+    assert (fact.state, fact.since, fact.jobs) == ("idle", began + 2, 0)
+    box.tell(make_run())
+    assert fact.state == "busy"
+    box.twin.done()
+    assert (fact.state, fact.jobs) == ("scrubbing", 0)
+    box.twin.ready()
+    assert (fact.state, fact.jobs) == ("idle", 1)
+    LIVE.happenings.clear()
+    box.twin.die()
+    assert NAME not in LIVE.containers
+    assert [(one.name, one.reason) for one in LIVE.happenings] == [(NAME, "died")]
+
+
+def test_a_planned_end_is_no_news(box: Box) -> None:
+    box.idle()
+    LIVE.happenings.clear()
+    box.tell(Retire("surplus"))
+    assert not LIVE.happenings
+
+
+def test_one_that_ends_late_leaves_what_is_said_of_its_successor(box: Box) -> None:
+    box.idle()
+    successor = LIVE.containers[NAME] = ContainerFact("python", 0)
+    box.world.stop(NAME)
+    assert LIVE.containers.pop(NAME) is successor
 
 
 def test_the_scrub_is_measured(world: World, box: Box) -> None:
@@ -847,10 +884,10 @@ def test_one_that_has_something_to_do_does_not_retire(box: Box, state: str) -> N
 @pytest.mark.parametrize(
     ("state", "answer"),
     [
-        ("start", []),
+        ("start", [SlotFreed(NAME)]),
         ("idle", [ContainerIdle(NAME, "python")]),
         ("busy", [ContainerBusy(NAME, "python")]),
-        ("scrubbing", []),
+        ("scrubbing", [SlotFreed(NAME)]),
     ],
 )
 def test_a_new_scheduler_is_told_how_it_stands(

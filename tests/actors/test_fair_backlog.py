@@ -33,6 +33,13 @@ def test_one_clients_jobs_come_in_their_order() -> None:
     assert emptied(filled("a1", "a2", "a3")) == ["a1", "a2", "a3"]
 
 
+def test_the_first_is_the_next_to_be_taken() -> None:
+    backlog = filled("a1", "a2", "b1")
+    for _ in range(3):
+        assert backlog.first() == backlog.pop()
+    assert backlog.first() is None
+
+
 def test_clients_take_turns() -> None:
     backlog = filled("a1", "a2", "a3", "b1", "b2", "c1")
     assert emptied(backlog) == ["a1", "b1", "c1", "a2", "b2", "a3"]

@@ -43,6 +43,7 @@ from actors.messages import (
 )
 from actors.queue_entry import STDIN_BYTES_MAX
 from metrics.instruments import REGISTRY
+from metrics.live import LIVE, QueueFact
 
 if TYPE_CHECKING:
     from actor_world import World
@@ -126,6 +127,21 @@ def gauge() -> float | None:
 def test_a_new_queue_asks_the_broker_for_its_jobs(queue: Queue) -> None:
     assert queue.broker.take() == [SubscribeJobs("python", "queue")]
     assert queue.scheduler.take() == [JobsWaiting("python", 0)]
+
+
+def test_since_when_the_next_in_turn_waits_is_known(world: World, queue: Queue) -> None:
+    assert LIVE.queues["python"] == QueueFact(0, None)
+    began = world.clock.now()
+    for job_id in ("j1", "j2"):
+        queue.deliver(job_id)
+        world.clock.advance(2)
+    assert LIVE.queues["python"] == QueueFact(2, began)
+    queue.tell(DispatchJob("one"))
+    assert LIVE.queues["python"] == QueueFact(1, began + 2)
+    queue.tell(DispatchJob("two"))
+    assert LIVE.queues["python"] == QueueFact(0, None)
+    world.stop("queue")
+    assert "python" not in LIVE.queues
 
 
 def test_a_delivered_job_waits_and_its_position_is_told(queue: Queue) -> None:

@@ -20,7 +20,7 @@ from actors.messages import (
     SlotFreed,
     TrimIdle,
 )
-from actors.scheduler import Scheduler
+from actors.scheduler import HEAR_S, Scheduler
 
 if TYPE_CHECKING:
     from actor_world import Probe, World
@@ -47,9 +47,14 @@ class Plan:
                 name = box(number, language)
                 self.boxes[name] = world.probe(name)
         self.start()
+        self.hold_no_slot(*self.boxes)
 
     def start(self) -> None:
+        """Start the scheduler, which waits for the containers' answers."""
         self.world.start(Scheduler, "scheduler", "root/languages/", self.running_max)
+
+    def hold_no_slot(self, *names: str) -> None:
+        self.tell(*(SlotFreed(name) for name in names))
 
     def tell(self, *messages: object) -> None:
         self.world.tell("scheduler", *messages)
@@ -306,6 +311,7 @@ def test_a_new_scheduler_is_rebuilt_from_the_answers(world: World) -> None:
     # When the scheduler is restarted, and everybody answers
     world.crash("scheduler")
     plan.start()
+    plan.hold_no_slot(*(box(number, "c") for number in (1, 2, 3)))
     plan.tell(
         JobsWaiting("python", 5),
         ContainerIdle(box(1), "python"),
@@ -313,9 +319,44 @@ def test_a_new_scheduler_is_rebuilt_from_the_answers(world: World) -> None:
         ContainerIdle(box(2), "python"),
     )
     # Then it counts what runs already
-    assert plan.dispatched() == [1]
-    plan.tell(SlotFreed(box(3)))
     assert plan.dispatched() == [2]
+    plan.tell(SlotFreed(box(3)))
+    assert plan.dispatched() == [1]
+
+
+def test_a_new_scheduler_dispatches_nothing_before_it_has_heard_all(
+    world: World,
+) -> None:
+    # Given a budget that one busy container takes up, and that one answers last
+    plan = Plan(world, running_max=1)
+    world.crash("scheduler")
+    plan.start()
+    plan.hold_no_slot(box(2), box(3), box(1, "c"), box(2, "c"))
+    plan.tell(JobsWaiting("python", 1), ContainerIdle(box(1), "python"))
+    assert plan.dispatched() == []
+    plan.tell(ContainerBusy(box(3, "c"), "c"))
+    assert plan.dispatched() == []
+    plan.tell(SlotFreed(box(3, "c")))
+    assert plan.dispatched() == [1]
+
+
+def test_one_that_has_gone_has_answered_too(world: World) -> None:
+    plan = Plan(world)
+    world.crash("scheduler")
+    plan.start()
+    plan.hold_no_slot(*(name for name in plan.boxes if name != box(3)))
+    plan.tell(JobsWaiting("python", 1), ContainerIdle(box(1), "python"))
+    plan.tell(ContainerGone(box(3), "python"))
+    assert plan.dispatched() == [1]
+
+
+def test_who_does_not_answer_does_not_hold_up_all(world: World) -> None:
+    plan = Plan(world)
+    world.crash("scheduler")
+    plan.start()
+    plan.tell(JobsWaiting("python", 1), ContainerIdle(box(1), "python"))
+    world.clock.advance(HEAR_S)
+    assert plan.dispatched() == [1]
 
 
 def test_a_busy_container_is_not_idle_whatever_was_said_before(plan: Plan) -> None:

@@ -24,6 +24,9 @@ class Script:
     asked: list[tuple[str, str]] = field(default_factory=list)
     jobs: list[dict[str, Any]] = field(default_factory=list)
     last_event_ids: list[str | None] = field(default_factory=list)
+    systems: list[dict[str, Any] | int] = field(default_factory=list)
+    """One a request for the live tree: a document, or a refusing status."""
+    authorizations: list[str | None] = field(default_factory=list)
     stdin: bytes = b""
     url: str = ""
 
@@ -53,6 +56,14 @@ class Handler(BaseHTTPRequestHandler):
         script = self._begin()
         if self.path == "/v1/languages":
             self._answer(200, {"languages": script.languages})
+            return
+        if self.path == "/v1/system":
+            script.authorizations.append(self.headers.get("Authorization"))
+            system = script.systems.pop(0)
+            if isinstance(system, int):
+                self._answer(system, {})
+            else:
+                self._answer(200, system)
             return
         script.last_event_ids.append(self.headers.get("Last-Event-ID"))
         stream = script.streams.pop(0)

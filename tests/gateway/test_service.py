@@ -12,6 +12,7 @@ from actors.messages import BrokerStatus, LanguageStatus
 from gateway.clients import client_key
 from gateway.pages import Pages
 from metrics import instruments
+from metrics.live import LIVE, DownFact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +58,19 @@ def test_ready(gateway: Gateway) -> None:
             "c": {"ready": 5, "starting": 0, "paused": ""},
         },
         "degraded": [],
+        "restarting": [],
     }
+
+
+def test_the_parts_that_are_being_restarted(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    down = DownFact("ValueError: secret things", since=1)
+    names = ("root/relay", "root/languages/c/queue")
+    monkeypatch.setattr(LIVE, "down", dict.fromkeys(names, down))
+    answer = gateway.get("/readyz").json()
+    assert answer["restarting"] == ["languages/c/queue", "relay"]
+    assert "secret" not in str(answer)
 
 
 def test_one_language_that_is_paused(gateway: Gateway) -> None:

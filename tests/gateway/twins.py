@@ -44,6 +44,7 @@ from images.catalog import load_catalog
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from actors.directory import AnyRef
     from images.catalog import Catalog
 
 IMAGES = Path(__file__).parents[2] / "images"
@@ -117,6 +118,7 @@ class World:
             for name, version in SERVED.items()
         }
         self.connections: dict[str, BrokerStatus] = {}
+        self.actors: dict[str, AnyRef] = {}
         self.elsewhere: list[Job] = []
         """Jobs that another gateway has taken: heard of once they are awaited."""
 
@@ -148,6 +150,9 @@ class World:
                     raise LookupError(name)
                 return self.connections[name]
         raise AssertionError(message)
+
+    def refs(self) -> dict[str, AnyRef]:
+        return self.actors
 
     def emit(self, job_id: str, *bodies: EventBody) -> None:
         """Append to the job's log, and deliver to its watchers as one batch."""

@@ -7,7 +7,7 @@ import pykka
 from actor_world import Probe
 from prometheus_client import CollectorRegistry, generate_latest
 
-from metrics.collector import MailboxCollector
+from metrics.collector import Mailbox, MailboxCollector, mailboxes
 from metrics.instruments import REGISTRY
 
 
@@ -45,6 +45,10 @@ def test_mailboxes_of_a_kind_are_counted_together_and_nobody_is_asked() -> None:
         for _ in range(count):
             ref.tell(gate)
     # Then their depths are known though neither can answer
+    assert mailboxes({"a": first, "b": second}) == {
+        "a": Mailbox("Sluggish", 3),
+        "b": Mailbox("Sluggish", 2),
+    }
     assert depths() == {"Sluggish": 5}
     gate.set()
 

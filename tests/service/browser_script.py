@@ -7,6 +7,7 @@ Run as `python tests/service/browser_script.py URL SCENARIO`.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -192,6 +193,102 @@ def interactive(page: Page) -> Seen:
     return ended(page)
 
 
+# -------------------------------------------------------------------- the live tree
+
+SLOW = "import time; time.sleep(3)"
+GREEDY = """\
+#include <stdlib.h>
+#include <string.h>
+int main(void) { for (;;) memset(malloc(1 << 20), 1, 1 << 20); }"""
+POST = """([language, source]) => fetch("/v1/jobs", {
+    method: "POST",
+    headers: {"Content-Type": "application/json"},
+    body: JSON.stringify({language, source}),
+})"""
+COLOUR = "cell => getComputedStyle(cell).backgroundColor"
+
+
+def open_system(page: Page) -> None:
+    page.goto(f"{page.url}system")
+    expect(page.locator('#link[data-state="live"]')).to_be_visible()
+
+
+def system(page: Page) -> Seen:
+    """A job and a container that is replaced, seen while it happens."""
+    open_system(page)
+    rows = page.locator(".language")
+    cells = {
+        row.locator(".name").inner_text(): row.locator(".container").count()
+        for row in rows.all()
+    }
+    page.evaluate(POST, ["python", SLOW])
+    busy = rows.filter(has_text="python").locator('[data-state="busy"]')
+    expect(busy).to_be_visible()
+    said = busy.get_attribute("aria-label")
+    colours = {
+        state: page.locator(f'.container[data-state="{state}"]').first.evaluate(COLOUR)
+        for state in ("busy", "idle")
+    }
+    page.evaluate(POST, ["c", GREEDY])
+    expect(page.locator(".happening").first).to_contain_text("ran out of memory")
+    expect(busy).to_have_count(0)
+    return {
+        "cells": cells,
+        "said": said,
+        "colours": colours,
+        "happening": page.locator(".happening").first.inner_text(),
+        "jobs": page.locator("#jobs").inner_text(),
+        "bars": page.locator("#jobs-chart rect").count(),
+        "broker": page.locator("#broker").inner_text(),
+        "actors": page.locator("#actors tr").count(),
+    }
+
+
+def system_on_a_phone(page: Page) -> Seen:
+    """Nothing is wider than the screen, in the dark."""
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.emulate_media(color_scheme="dark")
+    open_system(page)
+    return {
+        "theme": page.locator("html").get_attribute("data-theme"),
+        "width": page.evaluate("document.documentElement.scrollWidth"),
+        "idle": page.locator('.container[data-state="idle"]').first.evaluate(COLOUR),
+    }
+
+
+def system_from_elsewhere(page: Page) -> Seen:
+    """Who comes through a proxy is asked for the key."""
+    page.context.set_extra_http_headers({"X-Forwarded-For": "192.0.2.7"})
+    page.goto(f"{page.url}system")
+    key, board = page.locator("#key"), page.locator("#board")
+    expect(key).to_be_visible()
+    hidden = not board.is_visible()
+    key.fill("not the key at all")
+    key.press("Enter")
+    expect(page.locator("#gate-note")).to_be_visible()
+    key.fill(os.environ["ADMIN_KEY"])
+    key.press("Enter")
+    expect(board).to_be_visible()
+    page.reload()
+    expect(board).to_be_visible()
+    return {"hidden": hidden, "gate": page.locator("#gate").is_visible()}
+
+
+def system_picture(page: Page) -> Seen:
+    open_system(page)
+    for number in range(120):
+        page.evaluate(POST, ["python", "print(1)"])
+        page.evaluate(POST, ["bash", f"sleep 0.{number % 9}"])
+        page.evaluate(POST, ["javascript", "console.log(1)"])
+        if number % 8 == 0:
+            page.evaluate(POST, ["python", SLOW])
+        if number % 20 == 0:
+            page.evaluate(POST, ["c", GREEDY])
+        page.wait_for_timeout(200)
+    page.screenshot(path=PICTURE.with_name("system.png"))
+    return {}
+
+
 def picture(page: Page) -> Seen:
     pick(page, "python", SHOWN)
     page.locator("#run").click()
@@ -214,7 +311,11 @@ SCENARIOS: dict[str, Callable[[Page], Seen]] = {
         problem,
         markup,
         interactive,
+        system,
+        system_on_a_phone,
+        system_from_elsewhere,
         picture,
+        system_picture,
     )
 }
 

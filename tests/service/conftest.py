@@ -8,7 +8,7 @@ import pytest
 
 pytest.register_assert_rewrite("http_api", "probing", "service_process")
 
-from service_process import ServiceProcess  # noqa: E402 - after the line above
+from service_process import ADMIN_KEY, ServiceProcess  # noqa: E402 - after the line above
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def service() -> Iterator[ServiceProcess]:
-    with ServiceProcess(pool__max=5, running_max=10) as one:
+    with ServiceProcess(pool__max=5, running_max=10, admin_key=ADMIN_KEY) as one:
         yield one
         code = one.terminate()
         print(one.log())  # noqa: T201 - pytest shows it if what follows fails

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 ROOT = Path(__file__).resolve().parents[2]
+ADMIN_KEY = "the-key-of-our-admin"
 READY_S = 150
 STOP_S = 180
 SETTLE_S = 30

@@ -141,6 +141,18 @@ def test_a_taken_port_is_told_in_one_sentence() -> None:
     assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in words
 
 
+# ------------------------------------------------------------------ what it does
+
+
+def test_ps_draws_the_tree(shared: ServiceProcess) -> None:
+    command = [sys.executable, "run.py", "ps", "--port", str(shared.port)]
+    drawn = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
+    words = drawn.stdout.decode()
+    for name in ("scheduler", "relay", "python", "queue", "pool"):
+        assert name in words
+    assert words.count(" idle ") >= 1
+
+
 # -------------------------------------------------------------- its containers
 
 

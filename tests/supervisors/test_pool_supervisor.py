@@ -20,10 +20,13 @@ from actors.messages import (
     TrimIdle,
 )
 from metrics.instruments import REGISTRY
+from metrics.live import LIVE, PoolFact
 from supervisors.backoff import Backoff
 from supervisors.pool_supervisor import PoolSize, PoolSupervisor
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from actors.directory import AnyRef
 
 POOL = "root/languages/python/pool"
@@ -267,6 +270,46 @@ def test_a_crash_is_counted_and_pauses_like_a_failure(world: World, pool: Pool) 
     assert pool.living() == [1, 2]
 
 
+def test_each_restart_says_its_reason_its_attempt_and_its_delay(
+    world: World, pool: Pool
+) -> None:
+    LIVE.happenings.clear()
+    pool.fail(1, "no such image")
+    world.clock.advance(0.25)
+    world.crash(f"{POOL}/2")
+    world.clock.advance(0.75)
+    pool.fail(1, "")
+    told = [(one.name, one.attempt, one.delay_s) for one in LIVE.happenings]
+    assert told == [(f"{POOL}/1", 1, 1), (f"{POOL}/2", 1, 0.75), (f"{POOL}/1", 2, 2)]
+    reasons = [one.reason for one in LIVE.happenings]
+    assert reasons[::2] == ["no such image", "failed"]
+    assert reasons[1].startswith("TypeError")
+
+
+def test_one_that_has_done_its_work_is_replaced_without_a_word(pool: Pool) -> None:
+    LIVE.happenings.clear()
+    pool.ready(1, 2)
+    pool.retire(1)
+    assert not LIVE.happenings
+
+
+def test_a_pause_is_known_with_its_end(world: World, pool: Pool) -> None:
+    def gauge() -> float | None:
+        labels = {"language": "python"}
+        return REGISTRY.get_sample_value("warmbox_pool_paused", labels)
+
+    assert LIVE.pools["python"] == PoolFact(0, 2, 2, 4, "", 0)
+    pool.fail(1, "no such image")
+    end = world.clock.now() + 1
+    assert LIVE.pools["python"] == PoolFact(0, 1, 2, 4, "no such image", end)
+    assert gauge() == 1
+    world.clock.advance(1)
+    assert LIVE.pools["python"].paused == ""
+    assert gauge() == 0
+    world.stop(POOL)
+    assert LIVE.pools == {}
+
+
 # ------------------------------------------------------------------------- trimming
 
 
@@ -310,6 +353,30 @@ def test_all_containers_end_with_their_pool(
     assert pool.living() == []
     (notice,) = world.exits()
     assert notice.crashed is crashing
+
+
+def test_those_that_do_not_end_are_abandoned_together(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a pool whose containers all hang
+    def abandoned() -> float:
+        labels = {"child": f"{POOL}/n"}
+        return REGISTRY.get_sample_value("warmbox_abandoned_total", labels) or 0
+
+    before, waits = abandoned(), []
+    pool = Pool(world)
+    pool.log.blocking |= {"1", "2"}
+
+    def give_up(gone: Sequence[object], timeout: float) -> list[object]:
+        waits.append((len(gone), timeout))
+        return []
+
+    monkeypatch.setattr("supervisors.pool_supervisor.gevent.wait", give_up)
+    # When it ends, then it waits once for both
+    world.stop(POOL)
+    assert waits == [(2, 5)]
+    assert abandoned() - before == 2
+    pool.log.gate.set()
 
 
 def test_a_pool_has_ended_when_its_containers_have(world: World, pool: Pool) -> None:

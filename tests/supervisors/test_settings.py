@@ -127,6 +127,8 @@ def test_an_unknown_key_is_named_with_the_closest(
         ("", {}, {"broker": "amqp://q:port"}, ["URL 1", "port"]),
         ("", {}, {"role": "boss"}, ["role", "'gateway'", "'worker'", "(--role)"]),
         ("", {}, {"secret": "short"}, ["secret", "***", "16 characters"]),
+        ("", {}, {"admin_key": "short"}, ["admin_key", "***", "16 characters"]),
+        ("", {}, {"admin_key": "with a blank in it"}, ["admin_key", "***"]),
         ("", {}, {"worker_id": "a b"}, ["worker_id", "'a b'"]),
     ],
 )

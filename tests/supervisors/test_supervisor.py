@@ -11,8 +11,10 @@ from child_twin import Log
 
 from actors.messages import ChildExited, ReportState
 from metrics.instruments import REGISTRY
+from metrics.live import LIVE
 from supervisors.child_spec import ChildSpec, Intensity, Restart, Strategy
-from supervisors.supervisor import Supervisor, metric_name
+from supervisors.events import metric_name
+from supervisors.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from actors.directory import AnyRef
@@ -41,6 +43,8 @@ class Family:
             for name in NAMES
         ]
         self.options = (strategy, intensity)
+        self.reason = "TypeError: sup/b: expected one of its messages, got "
+        self.reason += "<class 'object'>"
 
     def start(self) -> Family:
         self.world.start(Supervisor, "sup", self.specs, *self.options)
@@ -160,6 +164,67 @@ def test_restarts_are_counted(world: World) -> None:
     one.crash("a")
     one.crash("a")
     assert counter("warmbox_restarts_total", "sup/a") - before == 2
+
+
+def test_each_restart_is_one_event_and_says_all_of_it(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Given a sibling that takes a while to go along
+    one = family(world, REST, Intensity(period_s=30))
+    LIVE.happenings.clear()
+    for _ in range(2):
+        one.log.blocking.add("c")
+        one.crash("b")
+        world.clock.advance(3)
+        one.log.blocking.clear()
+        one.log.gate.set()
+        settle()
+        one.log.gate.clear()
+    # Then each is told with its place in the row and the time that it took
+    told = [record.restart for record in caplog.records if hasattr(record, "restart")]
+    reason = one.reason
+    assert told == [
+        {"child": f"sup/{name}", "attempt": attempt, "delay_s": 3, "reason": why}
+        for attempt in (1, 2)
+        for name, why in (("b", reason), ("c", "goes with sup/b"))
+    ]
+    assert f"restart child=sup/b attempt=2 delay_s=3.000 reason={reason!r}" in (
+        record.getMessage() for record in caplog.records
+    )
+    assert [(one.name, one.attempt) for one in LIVE.happenings] == [
+        ("sup/b", 1),
+        ("sup/c", 1),
+        ("sup/b", 2),
+        ("sup/c", 2),
+    ]
+
+
+def test_restarts_that_are_long_ago_are_no_attempts(world: World) -> None:
+    one = family(world, Strategy.ONE_FOR_ONE, Intensity(period_s=10))
+    one.crash("a")
+    world.clock.advance(10)
+    one.crash("a")
+    assert [one.attempt for one in LIVE.happenings][-1] == 1
+
+
+def test_who_is_down_is_known_until_the_restart(world: World) -> None:
+    one = family(world, REST)
+    one.log.blocking.add("c")
+    one.crash("b")
+    assert set(LIVE.down) == {"sup/b", "sup/c"}
+    assert LIVE.down["sup/b"].reason == one.reason
+    one.log.gate.set()
+    settle()
+    assert LIVE.down == {}
+
+
+def test_nobody_is_down_below_a_supervisor_that_has_ended(world: World) -> None:
+    one = family(world, REST)
+    one.log.blocking.add("c")
+    one.crash("b")
+    one.log.gate.set()
+    world.stop("sup")
+    assert LIVE.down == {}
 
 
 def test_numbered_children_share_a_label() -> None:
