@@ -48,8 +48,8 @@ class EngineModel(EngineTwin):
         elif kind == wire.CANCEL and attached in self.jobs:
             self.cancelled.add(attached)
 
-    def discard(self, attached: Attached) -> None:
-        super().discard(attached)
+    def discard(self, attached: Attached, *, kill: bool = False) -> None:
+        super().discard(attached, kill=kill)
         assert isinstance(attached, AttachedTwin)
         self._forget(attached)
 

@@ -39,10 +39,6 @@ def a_dead_containers_job_is_forgotten(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(LanguageQueue, "container_gone", nothing)
 
 
-def a_returned_job_is_forgotten(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(LanguageQueue, "job_returned", nothing)
-
-
 def what_waits_is_kept_though_its_lease_is_lost(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(LanguageQueue, "leases_lost", nothing)
 
@@ -157,14 +153,6 @@ def a_dead_containers_slot_is_never_free(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Scheduler, "container_gone", gone)
 
 
-def a_dead_container_stays_idle(patch: pytest.MonkeyPatch) -> None:
-    def gone(self: Any, message: Any) -> None:
-        self._running.pop(message.container, None)
-        self._match()
-
-    patch.setattr(Scheduler, "container_gone", gone)
-
-
 def a_freed_slot_is_not_used(patch: pytest.MonkeyPatch) -> None:
     def freed(self: Any, message: Any) -> None:
         self._running.pop(message.container, None)
@@ -237,7 +225,6 @@ def a_pool_never_grows(patch: pytest.MonkeyPatch) -> None:
 
 BUGS = [
     a_dead_containers_job_is_forgotten,
-    a_returned_job_is_forgotten,
     what_waits_is_kept_though_its_lease_is_lost,
     an_end_is_acknowledged_before_its_confirm,
     a_confirmed_end_is_not_acknowledged,
@@ -252,7 +239,6 @@ BUGS = [
     one_more_runs_than_may,
     a_slot_is_freed_at_its_dispatch,
     a_dead_containers_slot_is_never_free,
-    a_dead_container_stays_idle,
     a_freed_slot_is_not_used,
     a_declined_container_is_lost,
     a_new_scheduler_asks_nobody,
