@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 M = TypeVar("M")
 PATIENCE_S = 20.0
 TTL_S = 60.0
+REFUSALS_MAX = 10
 PREFETCH = 3
 BROKER, CONSUMER, EVENTS_NAME = "root/broker", "root/consumer", "root/events"
 QUEUE, RELAY, FLEET = "root/languages/python/queue", "root/relay", "root/fleet"
@@ -228,6 +229,19 @@ class AmqpProcess(Process):
             assert time.monotonic() < end, status
             time.sleep(0.01)
         return status
+
+    def accepted_again(self) -> Job:
+        """Return a job that the broker has, once its connection is mended for good.
+
+        It may be open, and lost once more: a server refuses for a while to declare
+        what it is still deleting.
+        """
+        for _ in range(REFUSALS_MAX):
+            job = new_job()
+            if self.publish(job) == PublishReply("accepted"):
+                return job
+            self.wait_state(BROKER)
+        raise AssertionError(f"refused {REFUSALS_MAX} times")
 
 
 def amqp_process(server: RabbitServer, **options: Any) -> AmqpProcess:

@@ -374,7 +374,7 @@ def test_a_stream_that_is_made_anew_is_read(
     # the queue has it, but no stream tells of it: that is no acceptance yet
     assert process.publish(new_job()).status == "unavailable"
     process.wait_state(BROKER)
-    end = process.accepted()
+    end = process.accepted_again()
     process.emit(end, END)
     assert process.wait_streamed(end, 2)[-1] == END
 

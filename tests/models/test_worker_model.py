@@ -23,7 +23,7 @@ THOROUGH = settings(
 )
 HUNT = settings(
     THOROUGH,
-    max_examples=1000,
+    max_examples=5000,
     derandomize=True,
     database=None,
     phases=[Phase.generate],

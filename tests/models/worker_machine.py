@@ -164,6 +164,21 @@ class Worker(RuleBasedStateMachine):
         self.engine.die(self.one_of(self.engine.those("busy"), number))
         self.react()
 
+    @precondition(lambda self: self.engine.jobs)
+    @rule(number=which)
+    def die_of_the_same_job(self, number: int) -> None:
+        """A job kills every container that it is given."""
+        running = list(self.engine.jobs.values())
+        job_id = running[number % len(running)]
+        for _ in range(ATTEMPTS_MAX):
+            for box in self.engine.boxes_with(job_id):
+                self.engine.die(box)
+            settle()
+            for box in self.engine.those("starting", "scrubbing"):
+                self.engine.be_clean(box)
+            settle()
+        self.react()
+
     @precondition(lambda self: self.engine.those("busy", "scrubbing"))
     @rule(number=which)
     def be_dirty(self, number: int) -> None:
@@ -234,6 +249,15 @@ class Worker(RuleBasedStateMachine):
         known = name if name == "scheduler" else f"languages/{name}"
         self.world.directory.tell(f"{ROOT}/{known}", object())
         self.react()
+
+    @precondition(lambda self: len(self.engine.jobs) == RUNNING_MAX)
+    @rule(language=languages)
+    def crash_when_all_slots_are_taken(self, language: str) -> None:
+        """A new scheduler hears of an idle container before it hears of a busy one."""
+        self.post(language, "a")
+        for box in self.engine.those("starting", "scrubbing"):
+            self.engine.be_clean(box)
+        self.crash("scheduler")
 
     @rule(count=st.integers(2, 4))
     def at_once(self, count: int) -> None:

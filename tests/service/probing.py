@@ -77,7 +77,8 @@ def check_all_clean(service: ServiceProcess, language: str) -> None:
     unseen = names_of(service, language)
     assert unseen
     source = _BECOME[language]
-    fields: dict[str, Any] = {"stdin_open": True}
+    # The first waits for the last, whose container may just be starting.
+    fields: dict[str, Any] = {"stdin_open": True, "limits": {"wall_time_s": 30}}
     if "PROBE" in source:
         fields["env"] = {"PROBE": PROBE}
     for _ in range(ROUNDS_MAX):
