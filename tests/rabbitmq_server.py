@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -9,6 +10,8 @@ import socket
 import subprocess
 import tempfile
 import time
+from base64 import b64encode
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +23,11 @@ if TYPE_CHECKING:
 BIN = Path("/usr/lib/rabbitmq/bin")
 START_S = 90
 STOP_S = 60
+VHOSTS = [f"test-{number}" for number in range(60)]
+"""Made when the server starts: `rabbitmqctl` takes seconds to add one."""
+SALT = b"salt"
+GUEST = b64encode(SALT + sha256(SALT + b"guest").digest()).decode()
+"""As RabbitMQ writes down the password `guest`."""
 
 
 def free_port() -> int:
@@ -37,6 +45,8 @@ class RabbitServer:
         self.tls_port = free_port()
         self.certificate = folder / "certificate.pem"
         self._process: subprocess.Popen[bytes] | None = None
+        self._vhosts = iter(VHOSTS)
+        self.vhost = next(self._vhosts)
         self._environment = {
             "PATH": os.environ["PATH"],
             "LANG": "C.UTF-8",
@@ -68,18 +78,54 @@ class RabbitServer:
             check=True,
             capture_output=True,
         )
+        everything = dict.fromkeys(("configure", "read", "write"), ".*")
+        definitions = self.folder / "definitions.json"
+        definitions.write_text(
+            json.dumps(
+                {
+                    "users": [
+                        {
+                            "name": "guest",
+                            "password_hash": GUEST,
+                            "hashing_algorithm": "rabbit_password_hashing_sha256",
+                            "tags": "administrator",
+                        }
+                    ],
+                    "vhosts": [{"name": name} for name in VHOSTS],
+                    "permissions": [
+                        {"user": "guest", "vhost": name, **everything}
+                        for name in VHOSTS
+                    ],
+                }
+            )
+        )
         lines = [
             f"listeners.tcp.default = 127.0.0.1:{self.port}",
             f"listeners.ssl.default = 127.0.0.1:{self.tls_port}",
             f"ssl_options.certfile = {self.certificate}",
             f"ssl_options.keyfile = {key}",
             "log.file.level = warning",
+            f"load_definitions = {definitions}",
         ]
         (self.folder / "rabbitmq.conf").write_text("\n".join(lines) + "\n")
 
     @property
     def url(self) -> str:
-        return f"amqp://guest:guest@127.0.0.1:{self.port}/"
+        """Return the address of what was new at the last `renew`."""
+        return self.address(self.vhost)
+
+    def address(self, vhost: str) -> str:
+        return f"amqp://guest:guest@127.0.0.1:{self.port}/{vhost}"
+
+    def renew(self) -> None:
+        """Go on with a virtual host that nobody has used.
+
+        Deleting the queues of the last test instead brings down the node: a quorum
+        queue that is deleted just after it was declared crashes its dead-letter worker
+        (`rabbit_fifo_dlx_worker` of 3.10), and after some of these no queue that
+        dead-letters can be declared any more.
+        """
+        self.vhost = next(self._vhosts)
 
     def start(self) -> None:
         """Return when it serves."""

@@ -19,7 +19,7 @@ from actors.broker.link import BrokerHealth, Link
 from actors.broker.outbox import Outbox
 from actors.broker.publisher import AmqpPublisher
 from actors.broker.stream import AmqpStream
-from actors.broker.topology import CONTROL, DEAD, EVENTS, Topology, queue_of
+from actors.broker.topology import DEAD, Topology
 from actors.directory import AnyRef, Directory
 from actors.messages import (
     BrokerStatus,
@@ -252,16 +252,6 @@ def amqp_process(server: RabbitServer, **options: Any) -> AmqpProcess:
 
 def raw(server: RabbitServer) -> pika.BlockingConnection:
     return pika.BlockingConnection(pika.URLParameters(server.url))
-
-
-def wipe(server: RabbitServer) -> None:
-    """Delete all that a test before may have left."""
-    with raw(server) as connection:
-        channel = connection.channel()
-        names = [queue_of("python"), queue_of("c"), EVENTS, DEAD]
-        for name in (*names, f"{CONTROL}.w1", f"{CONTROL}.w2"):
-            channel.queue_delete(name)
-        channel.exchange_delete(CONTROL)
 
 
 def dead_letters(server: RabbitServer, count: int) -> list[tuple[str, bytes]]:

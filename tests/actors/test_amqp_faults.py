@@ -23,7 +23,6 @@ from amqp_world import (
     dead_letters,
     new_job,
     raw,
-    wipe,
 )
 from gevent.event import AsyncResult, Event
 from samples import make_job
@@ -85,7 +84,7 @@ def gauge() -> float | None:
 def make(rabbitmq: RabbitServer) -> Iterator[Make]:
     """Return what makes one more process beside the others."""
     processes: list[AmqpProcess] = []
-    wipe(rabbitmq)
+    rabbitmq.renew()
 
     def make_one(**options: Any) -> AmqpProcess:
         processes.append(amqp_process(rabbitmq, **options))
@@ -109,7 +108,7 @@ def process(make: Make) -> AmqpProcess:
 
 
 def cut_all(server: RabbitServer) -> None:
-    server.ctl("close_all_connections", "a test")
+    server.ctl("close_all_connections", "--vhost", server.vhost, "a test")
 
 
 def test_closed_connections_come_back_with_all_that_was_asked(
@@ -265,7 +264,7 @@ def test_a_server_that_is_restarted_loses_nothing(
 def test_a_server_that_is_away_at_the_start_is_waited_for(
     rabbitmq: RabbitServer,
 ) -> None:
-    wipe(rabbitmq)
+    rabbitmq.renew()
     nobody = "amqp://guest:guest@127.0.0.1:1/"
     process = AmqpProcess(nobody)
     process.start_publisher()
@@ -276,7 +275,7 @@ def test_a_server_that_is_away_at_the_start_is_waited_for(
 
 
 def test_several_addresses_are_tried_in_turn(rabbitmq: RabbitServer) -> None:
-    wipe(rabbitmq)
+    rabbitmq.renew()
     process = AmqpProcess(
         "amqp://guest:guest@127.0.0.1:1/",
         rabbitmq.url.replace("guest:guest", "guest:wrong"),
@@ -288,8 +287,8 @@ def test_several_addresses_are_tried_in_turn(rabbitmq: RabbitServer) -> None:
 
 
 def test_tls_is_spoken_and_certificates_are_checked(rabbitmq: RabbitServer) -> None:
-    wipe(rabbitmq)
-    address = f"amqps://guest:guest@localhost:{rabbitmq.tls_port}/"
+    rabbitmq.renew()
+    address = f"amqps://guest:guest@localhost:{rabbitmq.tls_port}/{rabbitmq.vhost}"
     options = f"?ssl_options={{'cafile':'{rabbitmq.certificate}'}}"
     trusting, doubting = AmqpProcess(address + options), AmqpProcess(address)
     for process in (trusting, doubting):

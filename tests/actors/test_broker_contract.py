@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from amqp_world import Process, amqp_process, embedded_process, new_job, wipe
+from amqp_world import Process, amqp_process, embedded_process, new_job
 from gevent.event import Event
 
 from actors.messages import (
@@ -48,7 +48,7 @@ def make(request: pytest.FixtureRequest) -> Iterator[Make]:
             processes.append(embedded_process(**options))
         else:
             server: RabbitServer = request.getfixturevalue("rabbitmq")
-            wipe(server)
+            server.renew()
             processes.append(amqp_process(server, **options))
         return processes[-1]
 

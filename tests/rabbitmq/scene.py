@@ -25,7 +25,7 @@ class Scene:
 
     @property
     def url(self) -> str:
-        return self.server.url + self.vhost
+        return self.server.address(self.vhost)
 
     def url_through(self, port: int) -> str:
         """Return the same place through a proxy."""
