@@ -102,12 +102,21 @@ def arrives(directory: Directory, job_id: str, timeout_s: float) -> bool:
     """
     if not timeout_s:
         return False
-    known, all_is_heard = Event(), Event()
-    directory.tell(RELAY, AwaitJob(job_id, known.set))
-    directory.tell(FLEET, AwaitEcho(all_is_heard.set))
-    if known.wait(timeout_s):
+    told, all_is_heard = Event(), Event()
+
+    def hear_all() -> None:
+        all_is_heard.set()
+        told.set()
+
+    directory.tell(RELAY, AwaitJob(job_id, told.set))
+    directory.tell(FLEET, AwaitEcho(hear_all))
+    told.wait(timeout_s)
+    is_sure = all_is_heard.is_set()
+    # What was said before the echo may still be in the relay's mailbox, but ours comes
+    # behind it: so we ask, and do not trust that it would have told us by now.
+    if find(directory, job_id) is not None:
         return True
-    if all_is_heard.is_set():
+    if is_sure:
         return False
     raise Problem.later("unavailable", "The job log is not up to date just now.")
 

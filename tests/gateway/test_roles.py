@@ -40,6 +40,16 @@ def test_a_job_of_another_gateway_is_waited_for(gateway: Gateway, path: str) -> 
     assert answer.status_code == 200
 
 
+@pytest.mark.parametrize("path", ["", "/events?last_event_id=1"])
+def test_an_echo_does_not_overtake_the_job_before_it(
+    gateway: Gateway, path: str
+) -> None:
+    gateway.world.relay_lags = True
+    job_id = elsewhere(gateway)
+    answer = gateway.get(f"/v1/jobs/{job_id}{path}", stream=True)
+    assert answer.status_code == 200
+
+
 def test_a_job_of_another_gateway_is_followed(gateway: Gateway) -> None:
     job_id = elsewhere(gateway)
     events = shown(gateway.follow(job_id))

@@ -121,6 +121,8 @@ class World:
         self.actors: dict[str, AnyRef] = {}
         self.elsewhere: list[Job] = []
         """Jobs that another gateway has taken: heard of once they are awaited."""
+        self.relay_lags = False
+        """It has not come to tell those who wait, when the echo is heard."""
 
     def tell(self, name: str, message: object) -> bool:
         if name in self.absent:
@@ -202,7 +204,8 @@ class World:
         for job in self.elsewhere:
             if job.id == job_id:
                 self.jobs[job_id] = RecordedJob(job)
-                reply()
+                if not self.relay_lags:
+                    reply()
 
     def _watch(self, message: WatchJob) -> bool:
         if message.job_id not in self.jobs:
