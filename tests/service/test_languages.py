@@ -78,6 +78,7 @@ def test_the_version_shown_is_what_the_tool_prints(
         f"warmbox/{language.name}:latest",
         list(language.version_argv[1:]),
         entrypoint=language.version_argv[0],
+        network_disabled=True,
     )
     try:
         service.docker.start(container)

@@ -313,6 +313,7 @@ while True:
         None,
         SIGKILL,
         language="bash",
+        fields={"limits": {"wall_time_s": 30}},
         check=flooded,
     ),
     Hostile(
