@@ -24,13 +24,23 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one job may use, already capped by the settings."""
+    """What one job may use, already capped by the settings.
+
+    The defaults are what every job had before it could ask, and so what a message
+    means that does not name them.
+    """
 
     wall_time_s: float
     cpu_time_s: float
     memory_mb: int
     output_kb: int
     processes: int
+    file_size_kb: int = 65_536
+    """Of the longest file that it may write, in KiB."""
+    open_files: int = 1024
+    """Descriptors that each of its processes may have at once."""
+    stack_kb: int = 8192
+    """Of each process's main thread, in KiB, and of the C library's other threads."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,12 @@ from actors.messages import Limits
 IpNetwork = IPv4Network | IPv6Network
 
 _CAPS = Limits(
-    wall_time_s=30, cpu_time_s=30, memory_mb=1024, output_kb=8192, processes=256
+    wall_time_s=30,
+    cpu_time_s=30,
+    memory_mb=1024,
+    output_kb=8192,
+    processes=256,
+    stack_kb=262_144,
 )
 
 

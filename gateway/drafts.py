@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from actors.messages import Limits, SourceFile
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # The kernel gives a program 128 KiB for one word and some more for all of them.
 _WORDS_BYTES_MAX = 65536
-_LIMITS = ("wall_time_s", "cpu_time_s", "memory_mb", "output_kb", "processes")
+_LIMITS = tuple(field.name for field in fields(Limits))
 
 Errors = Iterator[tuple[str, str]]
 

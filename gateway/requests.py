@@ -94,13 +94,19 @@ class FileRequest(_Model):
 
 
 class LimitsRequest(_Model):
-    """What the job may use; 0 stands for the language's default."""
+    """What the job may use; 0 stands for the language's default.
+
+    A compile step keeps bounds of its own on files, descriptors and its stack.
+    """
 
     wall_time_s: float = _optional(0, ge=0.1)
     cpu_time_s: float = _optional(0, ge=0.1)
     memory_mb: Whole = _optional(0, ge=16)
     output_kb: Whole = _optional(0, ge=1)
     processes: Whole = _optional(0, ge=1)
+    file_size_kb: Whole = _optional(0, ge=1)
+    open_files: Whole = _optional(0, ge=8)
+    stack_kb: Whole = _optional(0, ge=128)
 
 
 class JobRequest(_Model):

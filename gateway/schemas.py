@@ -82,6 +82,9 @@ _LIMITS: Schema = {
     "memory_mb": COUNT,
     "output_kb": COUNT,
     "processes": COUNT,
+    "file_size_kb": COUNT,
+    "open_files": COUNT,
+    "stack_kb": COUNT,
 }
 _STREAM: Schema = {"enum": ["stdout", "stderr"]}
 _EVENTS: dict[str, Schema] = {

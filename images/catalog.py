@@ -103,6 +103,9 @@ class LanguageLimits:
     wall_time_s: float
     cpu_time_s: float
     output_kb: int
+    file_size_kb: int
+    open_files: int
+    stack_kb: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,9 @@ class LimitsTable(Table):
     wall_time_s: float = Field(gt=0)
     cpu_time_s: float = Field(gt=0)
     output_kb: int = Field(gt=0)
+    file_size_kb: int = Field(gt=0)
+    open_files: int = Field(gt=0)
+    stack_kb: int = Field(gt=0)
 
 
 class LanguageTable(Table):

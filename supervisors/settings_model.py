@@ -67,6 +67,12 @@ Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 # docker refuses less than 6 MB; no interpreter starts in less than this
 MemoryMb = Annotated[int, Field(ge=16)]
+# no place that a program can write to holds a longer file
+FileSizeKb = Annotated[int, Field(ge=1, le=65_536)]
+# with fewer not even a shell gets its pipes; with more the doctor sees no bound
+OpenFiles = Annotated[int, Field(ge=8, le=4096)]
+# the kernel itself puts up to 128 KiB of arguments on a stack
+StackKb = Annotated[int, Field(ge=128, le=1_048_576)]
 
 
 # ------------------------------------------------------------------- models
@@ -103,6 +109,9 @@ class DefaultLimits(_Group):
     memory_mb: MemoryMb | None = None
     output_kb: Count | None = None
     processes: Count | None = None
+    file_size_kb: FileSizeKb | None = None
+    open_files: OpenFiles | None = None
+    stack_kb: StackKb | None = None
 
 
 class Caps(_Group):
@@ -113,6 +122,10 @@ class Caps(_Group):
     memory_mb: MemoryMb = 1024
     output_kb: Count = 8192
     processes: Count = 256
+    file_size_kb: FileSizeKb = 65_536
+    open_files: OpenFiles = 1024
+    stack_kb: StackKb = 262_144
+    """What it uses of it counts as memory: a large one is no more than a promise."""
 
 
 class Http(_Group):

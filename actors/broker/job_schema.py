@@ -27,6 +27,9 @@ NUMBER_MAX = 1_000_000_000
 TIME_MAX = 100_000_000_000
 """In the year 5138: far enough, and every calendar can still tell it."""
 
+ADDED_LIMITS = ("file_size_kb", "open_files", "stack_kb")
+"""Limits that version 1 did not begin with: a message without them has the defaults."""
+
 Document = Mapping[str, Any]
 
 
@@ -54,6 +57,7 @@ def encode_job(job: Job) -> bytes:
                 "memory_mb": job.limits.memory_mb,
                 "output_kb": job.limits.output_kb,
                 "processes": job.limits.processes,
+                **{name: getattr(job.limits, name) for name in ADDED_LIMITS},
             },
             "created_at": job.created_at,
             "fingerprint": job.fingerprint,
@@ -195,6 +199,7 @@ def _limits(document: Document) -> Limits:
         memory_mb=_whole(document, "memory_mb"),
         output_kb=_whole(document, "output_kb"),
         processes=_whole(document, "processes"),
+        **{name: _whole(document, name) for name in ADDED_LIMITS if name in document},
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ count = st.integers(1, 10**9)
 seconds = st.floats(0.001, 10**6)
 milliseconds = st.none() | st.floats(0, 10**9)
 
-limits = st.builds(Limits, seconds, seconds, count, count, count)
+limits = st.builds(Limits, seconds, seconds, *[count] * 6)
 jobs = st.builds(
     Job,
     id=st.from_regex(r"[A-Za-z0-9_-]{1,128}", fullmatch=True),
@@ -165,6 +165,26 @@ def test_the_least_that_is_a_job() -> None:
     assert decode(least) == replace(make_job(), client="")
 
 
+def test_a_message_of_before_a_limit_could_be_asked_for_has_its_default() -> None:
+    found = document(limits=asdict(LIMITS))
+    declared = SCHEMA["properties"]["limits"]
+    added = set(found["limits"]) - set(declared["required"])
+    assert added == {"file_size_kb", "open_files", "stack_kb"}
+    for name in added:
+        default = declared["properties"][name]["default"]
+        assert found["limits"].pop(name) == default
+        assert getattr(decode(found).limits, name) == default
+        assert VALIDATOR.is_valid(found)
+    assert decode(found) == make_job()
+
+
+def test_a_worker_of_before_a_limit_finds_all_it_knows() -> None:
+    asked = replace(LIMITS, file_size_kb=1, open_files=9, stack_kb=128)
+    sent = json.loads(encode_job(make_job(limits=asked)))
+    assert sent["v"] == 1
+    assert set(SCHEMA["properties"]["limits"]["required"]) <= set(sent["limits"])
+
+
 def test_what_is_not_known_is_left_alone() -> None:
     assert decode(document(priority=3)) == make_job()
     assert VALIDATOR.is_valid(document(priority=3))
@@ -209,6 +229,9 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"limits": None}, "limits is not of type dict"),
     (limit(memory_mb=0), "memory_mb is too small"),
     (limit(memory_mb=1.5), "memory_mb is not a whole number"),
+    (limit(open_files=0), "open_files is too small"),
+    (limit(stack_kb=None), "stack_kb is missing or not a number"),
+    (limit(file_size_kb="64"), "file_size_kb is missing or not a number"),
     (limit(wall_time_s=10**10), "wall_time_s is too large"),
     (limit(wall_time_s=True), "wall_time_s is missing or not a number"),
     ({"created_at": -1}, "created_at is too small"),

@@ -70,6 +70,13 @@ def files(*names: str) -> dict[str, Any]:
         ({"limits": {"output_kb": 8193}}, "limits.output_kb"),
         ({"limits": {"processes": True}}, "limits.processes"),
         ({"limits": {"processes": 0}}, "limits.processes"),
+        ({"limits": {"file_size_kb": 0}}, "limits.file_size_kb"),
+        ({"limits": {"file_size_kb": 65_537}}, "limits.file_size_kb"),
+        ({"limits": {"open_files": 7}}, "limits.open_files"),
+        ({"limits": {"open_files": 1025}}, "limits.open_files"),
+        ({"limits": {"stack_kb": 127}}, "limits.stack_kb"),
+        ({"limits": {"stack_kb": 262_145}}, "limits.stack_kb"),
+        ({"limits": {"stack_kb": "8192"}}, "limits.stack_kb"),
         ({"files": [{"name": "a.py", "content": ""}]}, "source"),
     ],
 )

@@ -39,6 +39,8 @@ def test_the_languages(gateway: Gateway) -> None:
     assert python["limits"]["memory_mb"] == 256
     assert (python["ready"], c["ready"]) == (True, False)
     assert answer["caps"]["memory_mb"] == 1024
+    assert python["limits"]["stack_kb"] == 8192
+    assert answer["caps"]["stack_kb"] == 262_144
 
 
 def test_alive(gateway: Gateway) -> None:

@@ -54,7 +54,7 @@ def test_what_the_broker_gets(gateway: Gateway) -> None:
         stdin_open=True,
         args=["-x", "a b"],
         env={"B": "2", "A": "1"},
-        limits={"wall_time_s": 7, "memory_mb": 64.0},
+        limits={"wall_time_s": 7, "memory_mb": 64.0, "open_files": 8},
     )
     job = gateway.world.only_job().job
     assert job.files == (SourceFile("main.py", "print('ü')".encode()),)
@@ -64,6 +64,7 @@ def test_what_the_broker_gets(gateway: Gateway) -> None:
     assert job.env == (("A", "1"), ("B", "2"))
     assert (job.limits.wall_time_s, job.limits.memory_mb) == (7, 64)
     assert job.limits.processes == 64  # the language's default
+    assert (job.limits.open_files, job.limits.stack_kb) == (8, 8192)
     assert job.fingerprint == ""
     gateway.world.jobs.clear()
     files = [

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from actors.messages import Limits
 from images.catalog import Step, load_catalog
 from images.language_file import CatalogError
 
@@ -17,6 +19,9 @@ processes = 64
 wall_time_s = 5
 cpu_time_s = 5
 output_kb = 1024
+file_size_kb = 65536
+open_files = 1024
+stack_kb = 8192
 [compile]
 wall_time_s = 10
 """
@@ -65,6 +70,14 @@ def test_a_folder_is_a_language(tmp_path: Path) -> None:
     assert language.warm is None
     assert language.hello.source == "hello\n"
     assert language.fail.exit_code == 1
+
+
+def test_the_defaults_are_what_a_job_has_that_does_not_name_them() -> None:
+    limits = {field.name: field.default for field in fields(Limits)}
+    added = ("file_size_kb", "open_files", "stack_kb")
+    for language in load_catalog(IMAGES).languages.values():
+        for name in added:
+            assert getattr(language.limits, name) == limits[name]
 
 
 def test_own_values_lie_over_the_defaults(tmp_path: Path) -> None:

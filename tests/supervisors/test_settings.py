@@ -116,6 +116,9 @@ def test_an_unknown_key_is_named_with_the_closest(
         ("languages = [1]", {}, {}, ["languages", "[1]", "string"]),
         ("[pool]\nidle_s = 0", {}, {}, ["pool.idle_s", "0", "greater"]),
         ("[pool]\nidle_s = inf", {}, {}, ["pool.idle_s", "inf", "finite"]),
+        ("[caps]\nfile_size_kb = 70000", {}, {}, ["caps.file_size_kb", "65536"]),
+        ("[limits]\nopen_files = 7", {}, {}, ["limits.open_files", "7", "8"]),
+        ("[limits]\nstack_kb = 127", {}, {}, ["limits.stack_kb", "127", "128"]),
         ("", {"WARMBOX_PORT": "http"}, {}, ["port", "'http'", "WARMBOX_PORT"]),
         ("", {"WARMBOX_PORT": ""}, {}, ["port", "''", "WARMBOX_PORT"]),
         ("", {}, {"cpus": "-1"}, ["cpus", "'-1'", "--set cpus", "greater"]),
@@ -150,6 +153,7 @@ def test_a_wrong_value_is_told_with_key_value_and_source(
     [
         ("limits.wall_time_s", "caps.wall_time_s"),
         ("limits.memory_mb", "caps.memory_mb"),
+        ("limits.open_files", "caps.open_files"),
         ("pool.warm", "pool.max"),
         ("http.source_kb_max", "http.body_kb_max"),
     ],
