@@ -157,8 +157,8 @@ class Engine:
             **options["host"],
             oom_score_adj=0,
             ulimits=[
-                Ulimit(name=name, soft=value, hard=value)
-                for name, value in options["ulimits"].items()
+                Ulimit(name=name, soft=soft, hard=hard)
+                for name, (soft, hard) in options["ulimits"].items()
             ],
         )
         host["MaskedPaths"] = list(options["masked"])  # the SDK has no word for it

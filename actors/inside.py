@@ -73,6 +73,9 @@ def _job(defaults: LanguageDefaults, source: bytes) -> Job:
             memory_mb=defaults.memory_mb,
             output_kb=_OUTPUT_KB,
             processes=defaults.processes,
+            file_size_kb=language.limits.file_size_kb,
+            open_files=language.limits.open_files,
+            stack_kb=language.limits.stack_kb,
         ),
         created_at=time.time(),
     )

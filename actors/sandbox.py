@@ -11,8 +11,8 @@ from images import wire
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from actors.messages import Job
-    from images.catalog import Language
+    from actors.messages import Job, Limits
+    from images.catalog import Language, LanguageLimits
 
 MIB = 1 << 20
 BOX_GID = 990
@@ -28,6 +28,23 @@ GVISOR_ANSWERS = {"clone3", "sync", "syncfs"}
 
 OVERHEAD_MB = 48
 """Memory of our own in a container: runner, launcher and a waiting interpreter."""
+
+COMPILE_RLIMITS = {"FSIZE": 64 * MIB, "NOFILE": 1024, "STACK": 64 * MIB}
+"""What a compile step has, in bytes and descriptors, whatever its job asks for.
+
+A linker with few descriptors fails, the smallest program of Go is a file of 1.5 MB, and
+gcc raises its own stack to just this, if it may, to read what is deeply nested.
+"""
+
+SET_AT_START = {
+    "fork": ("processes", "stack_kb"),
+    "exec": ("processes", "stack_kb", "file_size_kb", "open_files"),
+}
+"""The limits that a waiting interpreter has from its start, by its way of waiting.
+
+A fork gets all of them with its job, but by then its C library knows the stack's, which
+it gives to each thread.
+"""
 
 MASKED = (
     "/proc/acpi",
@@ -94,6 +111,10 @@ class SandboxConfig:
     """Containers that may be starting at once."""
     processes_max: int
     """The cap on a job's processes."""
+    open_files_max: int
+    """The cap on the descriptors of each of its processes."""
+    stack_kb_max: int
+    """The cap on its stack."""
     cpu_s_max: float
     """The cap on a job's CPU time."""
 
@@ -122,6 +143,7 @@ def runner_config(
             "warm": warm and {"kind": warm.kind, "argv": list(warm.argv)},
             "env": dict(language.env),
             "processes": defaults.processes,
+            "rlimits": rlimits(language.limits),
             "cpu_s_max": config.cpu_s_max,
             "scrub_s": config.scrub_s,
         }
@@ -166,13 +188,38 @@ def container_options(
             "auto_remove": True,
         },
         "masked": MASKED,
-        "ulimits": {
-            "core": 0,
-            "nofile": 1024,
-            "fsize": 64 * MIB,
-            "memlock": 65536,
-            "msgqueue": 0,  # a queue can be made without a system call of its own
-        },
+        "ulimits": ulimits(defaults, config),
+    }
+
+
+def rlimits(limits: Limits | LanguageLimits) -> dict[str, int]:
+    """Return what a program may use that the kernel counts by process, in its terms."""
+    return {
+        "FSIZE": limits.file_size_kb * 1024,
+        "NOFILE": limits.open_files,
+        "STACK": limits.stack_kb * 1024,
+    }
+
+
+def ulimits(
+    defaults: LanguageDefaults, config: SandboxConfig
+) -> dict[str, tuple[int, int]]:
+    """Return a container's soft and hard limits: what no step of a job goes beyond.
+
+    Each step sets its own below them. The soft limit on the stack is what a waiting
+    interpreter starts with.
+    """
+    hard = {
+        "core": 0,
+        "nofile": max(config.open_files_max, COMPILE_RLIMITS["NOFILE"]),
+        "fsize": COMPILE_RLIMITS["FSIZE"],  # no cap is higher
+        "memlock": 65536,
+        "msgqueue": 0,  # a queue can be made without a system call of its own
+    }
+    stack = rlimits(defaults.language.limits)["STACK"]
+    stack_max = max(config.stack_kb_max * 1024, COMPILE_RLIMITS["STACK"])
+    return {name: (most, most) for name, most in hard.items()} | {
+        "stack": (stack, stack_max)
     }
 
 
@@ -222,8 +269,10 @@ def job_frame(job: Job, defaults: LanguageDefaults, compile_wall_s: float) -> by
             continue
         wall_s = limits.wall_time_s
         cpu_s = limits.cpu_time_s
+        kernels = rlimits(limits)
         if phase == "compile":
             wall_s = cpu_s = compile_wall_s
+            kernels = COMPILE_RLIMITS
         steps.append(
             {
                 "phase": phase,
@@ -231,6 +280,7 @@ def job_frame(job: Job, defaults: LanguageDefaults, compile_wall_s: float) -> by
                 "wall_s": wall_s,
                 "cpu_s": cpu_s,
                 "output_bytes": limits.output_kb * 1024,
+                "rlimits": kernels,
             }
         )
     header = {
@@ -252,10 +302,12 @@ def is_warm(job: Job, defaults: LanguageDefaults) -> bool:
     It was started with the default environment and limits and the usual main file;
     a program must not be able to tell, so anything else starts cold.
     """
-    return (
-        not job.env
-        and job.files[0].name == defaults.language.main
-        and job.limits.processes == defaults.processes
+    language = defaults.language
+    if language.warm is None or job.env or job.files[0].name != language.main:
+        return False
+    return all(
+        getattr(job.limits, name) == getattr(language.limits, name)
+        for name in SET_AT_START[language.warm.kind]
     )
 
 

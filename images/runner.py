@@ -161,7 +161,11 @@ class Runner:
             "path": next(filter(os.path.exists, places)),
             "argv": argv,
             "env": {**BASE_ENV, **self.config["env"]},
-            "limits": rlimits(self.config["processes"], self.config["cpu_s_max"]),
+            "limits": rlimits(
+                self.config["processes"],
+                self.config["cpu_s_max"],
+                self.config.get("rlimits", {}),  # a host of before has none
+            ),
         }
 
     # ------------------------------------------------------------------- one job
@@ -227,7 +231,7 @@ class Runner:
             "files": files,
             "argv": spec["argv"],
             "env": env,
-            "limits": rlimits(job["processes"], spec["cpu_s"]),
+            "limits": rlimits(job["processes"], spec["cpu_s"], spec.get("rlimits", {})),
             "then": {"fork": "return", "exec": "exit"}.get(warm, "exec"),
         }
         if self.janitor:  # of the step before

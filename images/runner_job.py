@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from images import wire
 from images.runner_step import Stdin
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 CPU_SLACK_S = 2
 Files = list[tuple[str, bytes]]
@@ -24,7 +27,15 @@ def open_job(payload: bytes) -> tuple[dict[str, Any], Files | None, Stdin]:
     return job, files, Stdin(blobs[at:], ended=not job["stdin_open"])
 
 
-def rlimits(processes_max: int, cpu_s: float) -> dict[str, tuple[int, int]]:
-    """Return soft and hard limits of a step: backstops behind our own watch."""
+def rlimits(
+    processes_max: int, cpu_s: float, others: Mapping[str, int]
+) -> dict[str, tuple[int, int]]:
+    """Return soft and hard limits of a step.
+
+    Those of time are a backstop behind our own watch, all `others` the host's: a soft
+    limit that is also the hard one can't be raised.
+    """
     cpu = int(cpu_s) + CPU_SLACK_S
-    return {"NPROC": (processes_max,) * 2, "CPU": (cpu, cpu + 1), "CORE": (0, 0)}
+    fixed = {"NPROC": processes_max, "CORE": 0, **others}
+    pairs = {name: (value, value) for name, value in fixed.items()}
+    return {"CPU": (cpu, cpu + 1), **pairs}

@@ -94,5 +94,7 @@ def sandbox_config(settings: Settings, seccomp: str) -> SandboxConfig:
         uids=settings.uids_per_container,
         starts_max=settings.pool.starts_max,
         processes_max=settings.caps.processes,
+        open_files_max=settings.caps.open_files,
+        stack_kb_max=settings.caps.stack_kb,
         cpu_s_max=settings.caps.cpu_time_s,
     )

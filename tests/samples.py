@@ -55,6 +55,8 @@ CONFIG = SandboxConfig(
     uids=1024,
     starts_max=8,
     processes_max=256,
+    open_files_max=1024,
+    stack_kb_max=262_144,
     cpu_s_max=30,
 )
 

@@ -11,6 +11,7 @@ from samples import CONFIG, LIMITS, PYTHON, C, make_defaults, make_job
 
 from actors.messages import Job, SourceFile
 from actors.sandbox import (
+    COMPILE_RLIMITS,
     GVISOR_PIDS,
     MIB,
     OVERHEAD_MB,
@@ -22,6 +23,7 @@ from actors.sandbox import (
     runner_config,
 )
 from images import wire
+from images.catalog import Warm
 
 OPTIONS = container_options(make_defaults(), CONFIG, 123_000)
 HOST = OPTIONS["host"]
@@ -72,9 +74,21 @@ def test_no_host_path_device_or_privilege_is_handed_in() -> None:
 
 def test_the_ulimits_allow_no_core_and_bound_files() -> None:
     ulimits = OPTIONS["ulimits"]
-    assert ulimits["core"] == 0
-    assert ulimits["nofile"] == 1024
-    assert ulimits["fsize"] == 64 * MIB
+    assert ulimits["core"] == (0, 0)
+    assert ulimits["nofile"] == (1024, 1024)
+    assert ulimits["fsize"] == (64 * MIB, 64 * MIB)
+
+
+def test_a_container_leaves_room_for_the_caps_and_for_compilers() -> None:
+    def made(**caps: int) -> dict[str, tuple[int, int]]:
+        config = replace(CONFIG, **caps)  # type: ignore[arg-type]
+        found = container_options(make_defaults(), config, 1)["ulimits"]
+        return {name: found[name] for name in ("nofile", "stack")}
+
+    low = made(open_files_max=8, stack_kb_max=128)
+    assert low == {"nofile": (1024, 1024), "stack": (8 * MIB, 64 * MIB)}
+    high = made(open_files_max=4096, stack_kb_max=1 << 20)
+    assert high == {"nofile": (4096, 4096), "stack": (8 * MIB, 1024 * MIB)}
 
 
 @pytest.mark.parametrize("path", ["/box", "/tmp", "/dev/shm"])  # noqa: S108
@@ -136,6 +150,7 @@ def test_the_runner_gets_its_own_uids_and_the_languages_ways() -> None:
         "warm": {"kind": "fork", "argv": ["python3", "main.py"]},
         "env": {"LANG": "C.UTF-8"},
         "processes": 64,
+        "rlimits": {"FSIZE": 64 * MIB, "NOFILE": 1024, "STACK": 8 * MIB},
         "cpu_s_max": 30,
         "scrub_s": 5,
     }
@@ -165,7 +180,7 @@ def test_a_job_is_sent_with_its_files_stdin_and_limits() -> None:
         stdin_open=True,
         args=("x", "y z"),
         env=(("A", "1"),),
-        limits=replace(LIMITS, processes=7),
+        limits=replace(LIMITS, processes=7, file_size_kb=3, open_files=8, stack_kb=200),
     )
     header, blobs = unpacked(job)
     assert header == {
@@ -180,6 +195,7 @@ def test_a_job_is_sent_with_its_files_stdin_and_limits() -> None:
                 "wall_s": 5,
                 "cpu_s": 4,
                 "output_bytes": 1024 * 1024,
+                "rlimits": {"FSIZE": 3072, "NOFILE": 8, "STACK": 204_800},
             }
         ],
         "warm": False,
@@ -197,6 +213,14 @@ def test_a_compiled_job_is_first_compiled_within_the_languages_time() -> None:
     assert (running["wall_s"], running["cpu_s"]) == (5, 4)
 
 
+def test_a_compiler_has_files_and_a_stack_of_its_own_whatever_its_job_asks() -> None:
+    least = replace(LIMITS, file_size_kb=1, open_files=8, stack_kb=128)
+    header, _ = unpacked(make_job(language="c", limits=least), make_defaults(C))
+    compiling, running = header["steps"]
+    assert compiling["rlimits"] == COMPILE_RLIMITS
+    assert running["rlimits"] == {"FSIZE": 1024, "NOFILE": 8, "STACK": 128 * 1024}
+
+
 @pytest.mark.parametrize(
     ("changes", "warm"),
     [
@@ -206,6 +230,9 @@ def test_a_compiled_job_is_first_compiled_within_the_languages_time() -> None:
         ({"files": (SourceFile("other.py", b""),)}, False),
         ({"limits": replace(LIMITS, processes=63)}, False),
         ({"limits": replace(LIMITS, memory_mb=64)}, True),
+        ({"limits": replace(LIMITS, stack_kb=8191)}, False),
+        ({"limits": replace(LIMITS, open_files=16)}, True),
+        ({"limits": replace(LIMITS, file_size_kb=1)}, True),
     ],
 )
 def test_the_waiting_interpreter_runs_only_what_cannot_tell(
@@ -214,6 +241,16 @@ def test_the_waiting_interpreter_runs_only_what_cannot_tell(
     job = make_job(**changes)
     assert is_warm(job, make_defaults()) is warm
     assert unpacked(job)[0]["warm"] is warm
+
+
+@pytest.mark.parametrize(
+    "name", ["processes", "file_size_kb", "open_files", "stack_kb"]
+)
+def test_a_starter_has_its_limits_from_its_start(name: str) -> None:
+    defaults = make_defaults(replace(PYTHON, warm=Warm("exec", ("node", "main.js"))))
+    assert is_warm(make_job(), defaults)
+    changed = replace(LIMITS, **{name: getattr(LIMITS, name) - 1})
+    assert not is_warm(make_job(limits=changed), defaults)
 
 
 def test_the_compile_time_is_the_steps_or_the_languages() -> None:

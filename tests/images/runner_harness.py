@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import gevent
 from gevent.queue import Empty, Queue
 
+from actors.broker.job_schema import ADDED_LIMITS
 from actors.engine import Engine
 from actors.messages import Job, Limits, SourceFile
 from actors.outcome import job_result
@@ -39,6 +40,8 @@ CONFIG = SandboxConfig(
     uids=1024,
     starts_max=4,
     processes_max=256,
+    open_files_max=1024,
+    stack_kb_max=262_144,
     cpu_s_max=30,
 )
 CATALOG = load_catalog(IMAGES)
@@ -151,6 +154,7 @@ class Box:
             self.defaults.memory_mb,
             options.get("output_kb", 1024),
             options.get("processes", self.defaults.processes),
+            **{name: options[name] for name in ADDED_LIMITS if name in options},
         )
         job = Job(
             str(self.jobs),

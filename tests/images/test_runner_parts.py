@@ -126,8 +126,14 @@ def test_stdin_stays_open_until_it_has_ended() -> None:
 
 
 def test_limits_leave_the_kernel_behind_our_own_watch() -> None:
-    limits = rlimits(64, 5.5)
+    limits = rlimits(64, 5.5, {})
     assert limits == {"NPROC": (64, 64), "CPU": (7, 8), "CORE": (0, 0)}
+
+
+def test_what_the_host_bounds_can_not_be_raised() -> None:
+    limits = rlimits(64, 5.5, {"NOFILE": 16, "STACK": 1 << 20})
+    assert limits["NOFILE"] == (16, 16)
+    assert limits["STACK"] == (1 << 20, 1 << 20)
 
 
 def imports(path: Path) -> Iterator[str]:

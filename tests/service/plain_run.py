@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from service_process import ServiceProcess
 
 UID = 54321
+LIMITS = {"core": 0, "nofile": 1024, "memlock": 65536, "stack": 8 << 20}
 SECCOMP = (ROOT / "images/seccomp.json").read_text()
 
 # Runs inside the container, as root there; each program gets a new, empty directory.
@@ -135,8 +136,7 @@ def _in_container(service: ServiceProcess, language: str, args: list[str]) -> An
         read_only=True,
         security_opt=["no-new-privileges", f"seccomp={SECCOMP}"],
         ulimits=[
-            Ulimit(name=name, soft=value, hard=value)
-            for name, value in (("core", 0), ("nofile", 1024), ("memlock", 65536))
+            Ulimit(name=name, soft=value, hard=value) for name, value in LIMITS.items()
         ],
         tmpfs={"/box": "rw,exec,mode=0711", "/tmp": "rw,exec,mode=1777"},  # noqa: S108
     )
