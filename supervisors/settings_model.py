@@ -69,10 +69,11 @@ Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 MemoryMb = Annotated[int, Field(ge=16)]
 # no place that a program can write to holds a longer file
 FileSizeKb = Annotated[int, Field(ge=1, le=65_536)]
-# with fewer not even a shell gets its pipes; with more the doctor sees no bound
-OpenFiles = Annotated[int, Field(ge=8, le=4096)]
-# the kernel itself puts up to 128 KiB of arguments on a stack
-StackKb = Annotated[int, Field(ge=128, le=1_048_576)]
+# What all jobs may have must let each language's interpreter start: Node opens 24 files
+# at once, and V8 believes to have 984 KiB of stack. One job may ask for less. What is
+# above, the doctor takes for no bound.
+OpenFiles = Annotated[int, Field(ge=64, le=4096)]
+StackKb = Annotated[int, Field(ge=1024, le=1_048_576)]
 
 
 # ------------------------------------------------------------------- models

@@ -84,7 +84,7 @@ def test_the_sandbox_is_as_the_settings_say() -> None:
             runtime="runsc",
             reuse="tenant",
             pool=Pool(starts_max=3),
-            caps=Caps(processes=99, cpu_time_s=11, open_files=50, stack_kb=500),
+            caps=Caps(processes=99, cpu_time_s=11, open_files=70, stack_kb=2000),
         ),
         "{}",
     )
@@ -92,7 +92,7 @@ def test_the_sandbox_is_as_the_settings_say() -> None:
     assert config.service == "::1:9000"
     assert (config.runtime, config.reuse, config.starts_max) == ("runsc", "tenant", 3)
     assert (config.processes_max, config.cpu_s_max) == (99, 11)
-    assert (config.open_files_max, config.stack_kb_max) == (50, 500)
+    assert (config.open_files_max, config.stack_kb_max) == (70, 2000)
 
 
 def test_a_container_has_a_uid_for_each_of_its_jobs() -> None:
