@@ -116,6 +116,7 @@ def look() -> dict[str, object]:
         "core": resource.getrlimit(resource.RLIMIT_CORE)[1],
         "files": resource.getrlimit(resource.RLIMIT_NOFILE)[1],
         "file_size": resource.getrlimit(resource.RLIMIT_FSIZE)[1],
+        "stack": resource.getrlimit(resource.RLIMIT_STACK)[1],
         "processes": resource.getrlimit(resource.RLIMIT_NPROC)[1],
         "memory": first_line("memory.max", "memory/memory.limit_in_bytes"),
         "swap": first_line("memory.swap.max", "memory/memory.memsw.limit_in_bytes"),

@@ -15,7 +15,9 @@ OWN_CAPABILITIES = 1 << 5 | 1 << 6 | 1 << 7
 _MB = 1 << 20
 _TMPFS_MB_MAX = 64
 _PIDS_MAX = 4096
-_FILES_MAX = 1024
+_FILES_MAX = 4096
+_STACK_MB_MAX = 1024
+"""These two are the highest that the settings allow."""
 _UNLIMITED = 1 << 60
 _IMAGES = ".venv/bin/python run.py images build"
 _MEND_ENGINE = "sudo apt-get install --only-upgrade docker.io runc containerd"
@@ -106,6 +108,13 @@ def _bounds(facts: Mapping[str, Any]) -> Iterator[Finding]:
         f"{processes} for a job, {facts['pids'] or 'a number not shown'} altogether",
         _MEND_CGROUPS,
     )
+    stack = facts["stack"]
+    yield Finding(
+        "bounded stack",
+        0 < stack <= _STACK_MB_MAX * _MB,
+        f"{stack // 1024} KB, also for who would raise it" if stack > 0 else "no bound",
+        _IMAGES,
+    )
     yield Finding(
         "bounded files",
         facts["core"] == 0
@@ -114,7 +123,7 @@ def _bounds(facts: Mapping[str, Any]) -> Iterator[Finding]:
         and all(
             0 < size <= _TMPFS_MB_MAX * _MB for size, _ in facts["places"].values()
         ),
-        f"{facts['files']} open, {facts['file_size'] // _MB} MB each, no core; "
+        f"{facts['files']} open, {facts['file_size'] // 1024} KB each, no core; "
         + ", ".join(
             f"{path} {size // _MB} MB and {count} names"
             for path, (size, count) in facts["places"].items()

@@ -30,6 +30,7 @@ SOUND: dict[str, Any] = {
     "files": 1024,
     "file_size": 64 << 20,
     "processes": 64,
+    "stack": 8 << 20,
     "memory": str(300 << 20),
     "swap": str(300 << 20),
     "pids": "288",
@@ -67,6 +68,9 @@ def test_a_sound_sandbox_misses_nothing() -> None:
         ({"swap": "max"}, "no swap"),
         ({"pids": "max"}, "bounded processes"),
         ({"processes": -1}, "bounded processes"),
+        ({"stack": -1}, "bounded stack"),
+        ({"stack": 2 << 30}, "bounded stack"),
+        ({"files": 20_000}, "bounded files"),
         ({"core": -1}, "bounded files"),
         ({"file_size": -1}, "bounded files"),
         ({"places": {"/tmp": [1 << 40, 0]}}, "bounded files"),  # noqa: S108

@@ -35,6 +35,7 @@ def test_the_doctor_tells_each_protection_with_its_evidence() -> None:
         "bounded memory",
         "no swap",
         "bounded processes",
+        "bounded stack",
         "bounded files",
     ):
         (line,) = (line for line in told.splitlines() if subject in line)
