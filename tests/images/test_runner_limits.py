@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 from runner_harness import Boxes
+
+from images import wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,6 +106,18 @@ for name in ("FSIZE", "NOFILE", "STACK"):
     for asked in ({}, ASKED):
         report = boxes.get("python").run(source, **asked)
         assert (report.outcome, report.stdout) == ("success", b""), report
+
+
+def test_a_host_of_before_that_says_none_of_them_has_the_containers(
+    boxes: Boxes,
+) -> None:
+    box = boxes.get("bash")
+    header, blobs = wire.unpack_job(box.job("ulimit -Hf; ulimit -Hn; ulimit -Ss")[5:])
+    job = json.loads(header)
+    for step in job["steps"]:
+        del step["rlimits"]
+    box.send(wire.JOB, wire.pack_job(json.dumps(job).encode(), [blobs]))
+    assert box.report().stdout.split() == [b"65536", b"1024", b"8192"]
 
 
 # ------------------------------------------------------------------------ compiling
