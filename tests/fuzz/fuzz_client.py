@@ -180,9 +180,13 @@ class FuzzClient:
         with suppress(OSError):
             sock.shutdown(socket.SHUT_WR)
         statuses = []
-        while (got := _read(file)) is not None:
+        is_head = self._sent.startswith(b"HEAD ")
+        while (got := _read(file, is_head=is_head)) is not None:
             statuses.append(got.status)
-            self._judge(got)
+            self._judge(got, "HEAD" if is_head else "")
+            if is_head and _closes((), got):  # a refusal brings a body all the same
+                break
+            is_head = False
         if script.refused and statuses not in ([400], []):
             self._complain(f"was not refused, but answered {statuses}")
 

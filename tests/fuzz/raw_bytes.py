@@ -45,7 +45,6 @@ class Script:
     name: str
     steps: tuple[Step, ...]
     refused: bool = False
-    is_head: bool = False
 
 
 class RawBytes:
