@@ -73,6 +73,8 @@ FLUSH_S = 0.015
 """Output is shown at most this much later than written, in fewer, larger events."""
 FIRST_FLUSH_S = 0.005
 FLUSH_BYTES = 32 * 1024
+LOGGED_BYTES = 300
+"""Of what a runner says, if it is nothing that it should say."""
 STUCK = {"deadline", "scrub"}
 """The timers that show a runner which does not listen."""
 
@@ -184,8 +186,9 @@ class Container(Actor):
         for kind, payload in message.frames:
             try:
                 self._handle_frame(kind, payload)
-            except (ValueError, LookupError, TypeError):
-                log.exception("%s: a report that is none: %r", self.name, payload)
+            except (ValueError, LookupError, TypeError, RecursionError):
+                said = payload[:LOGGED_BYTES]
+                log.warning("%s: a report that is none: %r", self.name, said)
                 self._retire("protocol")
             if self._retiring:
                 return
@@ -200,7 +203,7 @@ class Container(Actor):
         elif kind == wire.READY and self._state in {"starting", "scrubbing"}:
             self._clean()
         elif kind == wire.PHASE and self._run is not None:
-            self._begin(json.loads(payload)["phase"])
+            self._begin(_phase(json.loads(payload)["phase"]))
         elif kind == wire.DONE and self._state == "busy":
             self._done(json.loads(payload))
         elif kind == wire.DIRTY:
@@ -251,7 +254,7 @@ class Container(Actor):
 
     def _dirty(self, verdict: dict[str, Any]) -> None:
         """End; a job that was killed for memory has its outcome all the same."""
-        reason = str(verdict["reason"])
+        reason = str(verdict["reason"])[:LOGGED_BYTES]
         log.warning("%s is dirty: %s", self.name, reason)
         if self._state == "starting":
             self._fail(reason)
@@ -480,3 +483,9 @@ class Container(Actor):
             self._link.close()
             stuck = self._retiring in STUCK
             self._engine.discard(self._link.attached, kill=stuck)
+
+
+def _phase(said: object) -> Literal["compile", "run"]:
+    if said == "compile" or said == "run":  # noqa: PLR1714 - mypy narrows only so
+        return said
+    raise ValueError("there is no such phase")
