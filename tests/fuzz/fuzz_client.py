@@ -180,13 +180,9 @@ class FuzzClient:
         with suppress(OSError):
             sock.shutdown(socket.SHUT_WR)
         statuses = []
-        is_head = self._sent.startswith(b"HEAD ")
-        while (got := _read(file, is_head=is_head)) is not None:
+        while (got := _read(file)) is not None:
             statuses.append(got.status)
-            self._judge(got, "HEAD" if is_head else "")
-            if is_head and _closes((), got):  # a refusal brings a body all the same
-                break
-            is_head = False
+            self._judge(got)
         if script.refused and statuses not in ([400], []):
             self._complain(f"was not refused, but answered {statuses}")
 

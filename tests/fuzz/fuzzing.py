@@ -14,7 +14,7 @@ from gevent.event import Event
 from http_api import Api
 from schema_values import SchemaValues
 from service_process import wait_until
-from vitals import LANGUAGES, WARM
+from vitals import LANGUAGES, WARM, change
 from well_formed import Grammar
 
 if TYPE_CHECKING:
@@ -68,11 +68,7 @@ class Report:
             f"log lines of trouble {len(self.troubles)}, "
             f"innocents {right} of {self.innocents} right"
         )
-        if not self.held:
-            return head
-        first, last = self.held[0], self.held[-1]
-        pairs = zip(first._fields, first, last, strict=True)
-        return "; ".join((head, *(f"{name} {a} -> {b}" for name, a, b in pairs)))
+        return f"{head}; {change(self.held[0], self.held[-1])}" if self.held else head
 
 
 class Fuzzing:

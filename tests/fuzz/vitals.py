@@ -38,6 +38,15 @@ class Holdings(NamedTuple):
     greenlets: int
 
 
+def change(before: Holdings, after: Holdings) -> str:
+    """Return both, in words."""
+    figures = [
+        f"{name} {one} -> {other}"
+        for name, one, other in zip(before._fields, before, after, strict=True)
+    ]
+    return "; ".join(figures).replace("memory_mb", "memory in MB")
+
+
 class Victim(ServiceProcess):
     """A service whose greenlets can be counted, and whose log is read to its end."""
 
