@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import gevent
 from answers import Contract
@@ -29,7 +30,11 @@ CLIENTS = (
 )
 """What each client sends, all at once."""
 INNOCENT_EVERY_S = 0.7
+INNOCENT = "127.0.0.99"
 WATCH_EVERY_S = 0.5
+MINUTE_S = 60
+LOGGED_LINES = 20
+"""Of what is new, so many lines are printed."""
 WAITING_MAX = 40
 """Jobs in the queues up to which new ones are sent: the end must not be far."""
 RETURN_S = 120
@@ -89,13 +94,15 @@ class Fuzzing:
             gevent.spawn(client.run, kind, self._again)
             for kind, client in self._clients()
         ]
-        gevent.joinall([gevent.spawn(self._watch), gevent.spawn(self._be_innocent)])
+        looking = [gevent.spawn(self._watch), gevent.spawn(self._be_innocent)]
+        gevent.joinall(looking)
         gevent.joinall(sending, LAST_SESSION_S)
-        for greenlet in sending:
+        parts: list[Any] = [*looking, *sending]
+        for greenlet in parts:
             if not greenlet.ready():
                 self.report.seen.wrong.append("a session without an end")
             elif greenlet.exception:
-                words = f"the fuzzer itself: {greenlet.exception!r}"
+                words = f"no part of the fuzzer may fail: {greenlet.exception!r}"
                 self.report.seen.wrong.append(words)
         self._settle()
         return self.report
@@ -143,22 +150,17 @@ class Fuzzing:
             gevent.sleep(INNOCENT_EVERY_S)
 
     def _innocent(self, number: int) -> None:
-        api = Api(self._victim.port, "127.0.0.99")
         word = f"innocent {self._seed} {number}"
-        language, source = (
-            ("python", f"print({word!r})") if number % 3 else ("bash", f"echo '{word}'")
-        )
+        language = "bash" if number % 3 == 0 else "python"
+        source = {"bash": f"echo '{word}'", "python": f"print({word!r})"}[language]
         self.report.innocents += 1
         try:
-            result = api.run(language, source)
+            result = Api(self._victim.port, INNOCENT).run(language, source)
         except (AssertionError, OSError, ValueError) as error:
             self._harm(f"{word}: {error!r}")
             return
-        if (result.outcome, result.text, result.stderr) != (
-            "success",
-            f"{word}\n",
-            b"",
-        ):
+        shown = result.outcome, result.stdout, result.stderr
+        if shown != ("success", f"{word}\n".encode(), b""):
             self._harm(f"{word}: {result}")
 
     def _harm(self, words: str) -> None:
@@ -169,34 +171,34 @@ class Fuzzing:
 
     def _watch(self) -> None:
         """Look at the service twice a second, and print a line a minute."""
-        minute = time.monotonic()
-        while self._again_or_calm():
-            gevent.sleep(WATCH_EVERY_S)
-            if self._is_dead():
-                return
-            waiting = self._victim.api.metric("warmbox_queue_depth")
-            (self._calm.clear if waiting > WAITING_MAX else self._calm.set)()
-            self._read_log()
-            if time.monotonic() > minute + 60:
-                minute += 60
-                self.report.held.append(self._victim.holdings())
-                self._print()
-        self._calm.set()
+        minute = time.monotonic() + MINUTE_S
+        try:
+            while time.monotonic() < self._end and not self._is_dead():
+                gevent.sleep(WATCH_EVERY_S)
+                self._pace()
+                self._read_log()
+                if time.monotonic() > minute:
+                    minute += MINUTE_S
+                    self.report.held.append(self._victim.holdings())
+                    self._print()
+        finally:
+            self._calm.set()  # nobody may wait for us any more
 
-    def _again_or_calm(self) -> bool:
-        return time.monotonic() < self._end
+    def _pace(self) -> None:
+        """Let no more be sent while many jobs wait."""
+        waiting = self._victim.api.metric("warmbox_queue_depth")
+        (self._calm.clear if waiting > WAITING_MAX else self._calm.set)()
 
     def _is_dead(self) -> bool:
         if self._victim.process.poll() is None:
             return False
-        self.report.crashed += 1
-        self._calm.set()
+        self.report.crashed = 1
         return True
 
     def _read_log(self) -> None:
         self._victim.read_log()
         new = self._victim.troubles[len(self.report.troubles) :]
-        for line in new[:20]:
+        for line in new[:LOGGED_LINES]:
             sys.stdout.write(f"LOGGED: {line}\n")
         self.report.troubles += new
 
@@ -221,10 +223,9 @@ class Fuzzing:
 
 def settled(victim: Victim, before: Holdings | None = None) -> Holdings:
     """Return what is held when all is quiet: no more than before, if that is given."""
+    depth = partial(victim.api.metric, "warmbox_queue_depth")
+    wait_until(lambda: not depth(), RETURN_S, "no job waits")
     for language in LANGUAGES:
-        wait_until(
-            lambda: victim.api.metric("warmbox_queue_depth") == 0, RETURN_S, "idle"
-        )
         victim.wait_settled(language, WARM)
     if before is None:
         return victim.holdings()
