@@ -137,6 +137,8 @@ class Container(Actor):
         self._phase: Literal["compile", "run"] = "run"
         self._begun = False
         self._output = OutputBuffer()
+        self._output_left = 0
+        self._steps_left = 0
         self._unsent: list[JobEvent] = []
         self._held: list[bytes] = []
         self._flushed_at = 0.0
@@ -199,6 +201,7 @@ class Container(Actor):
         if kind in {wire.STDOUT, wire.STDERR} and self._run is not None:
             stream: Literal["stdout", "stderr"]
             stream = "stdout" if kind == wire.STDOUT else "stderr"
+            self._count_output(len(payload))
             self._output.add(self._phase, stream, payload)
         elif kind == wire.READY and self._state in {"starting", "scrubbing"}:
             self._clean()
@@ -211,6 +214,12 @@ class Container(Actor):
         else:
             self._retire("protocol")
 
+    def _count_output(self, size: int) -> None:
+        """Keep the limit outside too: the runner's word would cost our memory."""
+        self._output_left -= size
+        if self._output_left < 0:
+            raise ValueError("more output than any step may write")
+
     def _begin(self, phase: Literal["compile", "run"]) -> None:
         """A step begins: its output is its own, and so is its time."""
         assert self._run is not None  # noqa: S101 - it has steps
@@ -218,6 +227,10 @@ class Container(Actor):
         if rest:
             self._publish(rest)
         self._phase, self._begun = phase, True
+        self._steps_left -= 1
+        if self._steps_left < 0:
+            raise ValueError("more steps than the job has")
+        self._output_left = self._run.lease.job.limits.output_kb * 1024
         limit_s = self._run.lease.job.limits.wall_time_s
         if phase == "compile":
             limit_s = compile_wall_s(self._defaults.language)
@@ -331,6 +344,8 @@ class Container(Actor):
         compile_s = compile_wall_s(self._defaults.language)
         self._to_runner(job_frame(job, self._defaults, compile_s))
         self._begun = False
+        self._steps_left = 1 if self._defaults.language.compile is None else 2
+        self._output_left = job.limits.output_kb * 1024
         self.set_timer("deadline", BEGIN_S)
         held, self._held = self._held, []
         for frame in held:
