@@ -3,10 +3,7 @@
 Run as `python tests/fuzz/census.py run.py serve ...`.
 """
 
-from gevent import monkey
-
-# as run.py does it: what is imported unpatched stays so
-monkey.patch_all()
+from __future__ import annotations
 
 import gc
 import os

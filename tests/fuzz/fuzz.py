@@ -1,20 +1,17 @@
 """Attack the service through its own API for some minutes, and print what came of it.
 
-Run as `python tests/fuzz/fuzz.py --minutes 10 --seed 1`; one seed gives one sequence
-of requests for each client.
+Run as `python -m gevent.monkey tests/fuzz/fuzz.py --minutes 10 --seed 1`; one seed
+gives one sequence of requests for each client.
 """
 
-from gevent import monkey
-
-# as in run.py: many clients are greenlets of one process
-monkey.patch_all()
+from __future__ import annotations
 
 import argparse
 import sys
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[2])]
-sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "service")]
+_HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(_HERE), str(_HERE.parent / "service"), str(_HERE.parents[1])]
 
 from fuzzing import Fuzzing, Report
 from vitals import Victim
