@@ -64,6 +64,12 @@ bench: .venv/dev.stamp docker  ## run the measurements of tests/bench
 	@$(PY) run.py images build
 	@for script in tests/bench/[a-z]*.py; do echo "== $$script"; $(PY) "$$script"; done
 
+.PHONY: fuzz
+fuzz: .venv/dev.stamp docker  ## attack a service of its own through its API; MINUTES=10 SEED=1 ARGS="--only 5/14"
+	@$(PY) run.py images build
+	@$(PY) -m gevent.monkey tests/fuzz/fuzz.py \
+		--minutes $(or $(MINUTES),10) --seed $(or $(SEED),1) $(ARGS)
+
 .PHONY: lock
 lock: .venv/dev.stamp  ## pin the dependencies of pyproject.toml anew
 	$(COMPILE) --upgrade --output-file requirements.lock

@@ -73,6 +73,8 @@ FLUSH_S = 0.015
 """Output is shown at most this much later than written, in fewer, larger events."""
 FIRST_FLUSH_S = 0.005
 FLUSH_BYTES = 32 * 1024
+LOGGED_BYTES = 300
+"""Of what a runner says, if it is nothing that it should say."""
 STUCK = {"deadline", "scrub"}
 """The timers that show a runner which does not listen."""
 
@@ -135,6 +137,8 @@ class Container(Actor):
         self._phase: Literal["compile", "run"] = "run"
         self._begun = False
         self._output = OutputBuffer()
+        self._output_left = 0
+        self._steps_left = 0
         self._unsent: list[JobEvent] = []
         self._held: list[bytes] = []
         self._flushed_at = 0.0
@@ -184,8 +188,9 @@ class Container(Actor):
         for kind, payload in message.frames:
             try:
                 self._handle_frame(kind, payload)
-            except (ValueError, LookupError, TypeError):
-                log.exception("%s: a report that is none: %r", self.name, payload)
+            except (ValueError, LookupError, TypeError, RecursionError):
+                said = payload[:LOGGED_BYTES]
+                log.warning("%s: a report that is none: %r", self.name, said)
                 self._retire("protocol")
             if self._retiring:
                 return
@@ -196,17 +201,24 @@ class Container(Actor):
         if kind in {wire.STDOUT, wire.STDERR} and self._run is not None:
             stream: Literal["stdout", "stderr"]
             stream = "stdout" if kind == wire.STDOUT else "stderr"
+            self._count_output(len(payload))
             self._output.add(self._phase, stream, payload)
         elif kind == wire.READY and self._state in {"starting", "scrubbing"}:
             self._clean()
         elif kind == wire.PHASE and self._run is not None:
-            self._begin(json.loads(payload)["phase"])
+            self._begin(_phase(json.loads(payload)["phase"]))
         elif kind == wire.DONE and self._state == "busy":
             self._done(json.loads(payload))
         elif kind == wire.DIRTY:
             self._dirty(json.loads(payload))
         else:
             self._retire("protocol")
+
+    def _count_output(self, size: int) -> None:
+        """Keep the limit outside too: the runner's word would cost our memory."""
+        self._output_left -= size
+        if self._output_left < 0:
+            raise ValueError("more output than any step may write")
 
     def _begin(self, phase: Literal["compile", "run"]) -> None:
         """A step begins: its output is its own, and so is its time."""
@@ -215,6 +227,10 @@ class Container(Actor):
         if rest:
             self._publish(rest)
         self._phase, self._begun = phase, True
+        self._steps_left -= 1
+        if self._steps_left < 0:
+            raise ValueError("more steps than the job has")
+        self._output_left = self._run.lease.job.limits.output_kb * 1024
         limit_s = self._run.lease.job.limits.wall_time_s
         if phase == "compile":
             limit_s = compile_wall_s(self._defaults.language)
@@ -251,7 +267,7 @@ class Container(Actor):
 
     def _dirty(self, verdict: dict[str, Any]) -> None:
         """End; a job that was killed for memory has its outcome all the same."""
-        reason = str(verdict["reason"])
+        reason = str(verdict["reason"])[:LOGGED_BYTES]
         log.warning("%s is dirty: %s", self.name, reason)
         if self._state == "starting":
             self._fail(reason)
@@ -328,6 +344,8 @@ class Container(Actor):
         compile_s = compile_wall_s(self._defaults.language)
         self._to_runner(job_frame(job, self._defaults, compile_s))
         self._begun = False
+        self._steps_left = 1 if self._defaults.language.compile is None else 2
+        self._output_left = job.limits.output_kb * 1024
         self.set_timer("deadline", BEGIN_S)
         held, self._held = self._held, []
         for frame in held:
@@ -480,3 +498,9 @@ class Container(Actor):
             self._link.close()
             stuck = self._retiring in STUCK
             self._engine.discard(self._link.attached, kill=stuck)
+
+
+def _phase(said: object) -> Literal["compile", "run"]:
+    if said == "compile" or said == "run":  # noqa: PLR1714 - mypy narrows only so
+        return said
+    raise ValueError("there is no such phase")

@@ -17,6 +17,9 @@ STOPPED = {
 }
 """What the runner stops a step for."""
 
+FIGURE_MAX = 2.0**53
+"""Beyond it no number of a runner's means anything, and some break who reckons."""
+
 
 def step_outcome(evidence: Mapping[str, Any], oom: int) -> Outcome:
     """Return how one step ended.
@@ -24,6 +27,7 @@ def step_outcome(evidence: Mapping[str, Any], oom: int) -> Outcome:
     Our own reasons for stopping it come first, then the kernel's counter, then the
     way the process ended: a SIGKILL alone proves nothing.
     """
+    _check(evidence)
     if evidence["stopped"] is not None:
         return STOPPED[evidence["stopped"]]
     if evidence["exit_code"] == 0:
@@ -38,8 +42,12 @@ def step_outcome(evidence: Mapping[str, Any], oom: int) -> Outcome:
 def job_result(done: Mapping[str, Any], queued_s: float) -> JobResult:
     """Return the result of a job from its DONE frame.
 
-    Raises KeyError or TypeError when the frame lacks what a runner sends.
+    Raises KeyError or TypeError when the frame is not what a runner sends: what is in
+    it is reckoned with, and shown to clients.
     """
+    _check_figures(done, "oom", "cpu_ms", "memory_kb")
+    if done["oom"] is None or not isinstance(done["truncated"], bool):
+        raise TypeError("no counter, or no flag")
     compiled = done["compile"]
     at_compile = done["phase"] == "compile"
     outcome = step_outcome(done, done["oom"])
@@ -66,3 +74,19 @@ def job_result(done: Mapping[str, Any], queued_s: float) -> JobResult:
         ),
         truncated=done["truncated"],
     )
+
+
+def _check(evidence: Mapping[str, Any]) -> None:
+    _check_figures(evidence, "exit_code", "signal", "wall_ms")
+    for name in ("exit_code", "signal"):
+        if isinstance(evidence[name], float):
+            raise TypeError(f"{name} is not whole")
+
+
+def _check_figures(evidence: Mapping[str, Any], *names: str) -> None:
+    """Raise for what is neither a sane number nor nothing."""
+    for name in names:
+        figure = evidence[name]
+        is_number = isinstance(figure, int | float) and not isinstance(figure, bool)
+        if figure is not None and not (is_number and 0 <= figure <= FIGURE_MAX):
+            raise TypeError(f"{name} is no figure")

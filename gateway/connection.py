@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import socket
 from contextlib import suppress
@@ -13,10 +14,10 @@ from gevent.pywsgi import Input, OldMessage, WSGIHandler
 
 from gateway.problems import CONTENT_TYPE, KINDS, Problem
 from gateway.replies import LastChunk
+from metrics import instruments
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from email.message import Message
 
 _DISCARD_BYTES_MAX = 16 * 2**20
 _DISCARD_S = 2.0
@@ -24,7 +25,17 @@ _PIECE_BYTES = 65536
 _DEAD_PEER_MS = 60_000
 _FIELDS_MAX = 100
 _FIELD_BYTES_MAX = 65536
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_REQUEST_LINE = re.compile(rf"{_NAME} [!-~\x80-\xff]+ HTTP/1\.[0-9]\r?\n")
+_FIELD = re.compile(rf"({_NAME}):([\t -~\x80-\xff]*)\r?\n")
+_PEER_IS_GONE = (
+    errno.ECONNABORTED,
+    errno.ECONNRESET,
+    errno.EHOSTUNREACH,
+    errno.ENETUNREACH,
+    errno.EPIPE,
+    errno.ETIMEDOUT,
+)
 
 
 class Body(Input):
@@ -41,6 +52,14 @@ class Body(Input):
         super().__init__(*args)
         self.abandoned = False
         """True when there is a rest still: the connection can't be used again."""
+
+    def read(self, length: int | None = None) -> bytes:
+        """Read on; OSError for a body that breaks the protocol."""
+        try:
+            data: bytes = super().read(length)
+        except ValueError as error:  # of a chunk that has no size
+            raise OSError("a chunk without a size") from error
+        return data
 
     def _discard(self) -> None:
         # A client that waits for leave to send its body does not get it here.
@@ -62,6 +81,7 @@ class Connection(WSGIHandler):
 
     wsgi_input: Body
     server: Any  # a gateway.server.Server
+    ignored_socket_errors = _PEER_IS_GONE
     _corked: bytearray | None = None
     """Bytes that wait for what is sent along with them."""
 
@@ -82,17 +102,23 @@ class Connection(WSGIHandler):
 
         pywsgi would have the parser for mail do it, which takes longer than all else
         that a request needs, and takes a line without a colon for the body's first.
+        Nothing is forgiven in which a proxy could see another header than we do.
         """
         headers: Any = OldMessage()
         for _ in range(_FIELDS_MAX):
             line = fp.readline(_FIELD_BYTES_MAX)
-            if line in {b"\r\n", b"\n", b""}:
-                return headers
-            name, _, value = line.decode("latin-1").partition(":")
-            if not line.endswith(b"\n") or not _TOKEN.fullmatch(name):
+            if line in {b"\r\n", b"\n"}:
                 break
-            headers._headers.append((name, value.strip()))  # noqa: SLF001 - its own way
-        headers.status = "not a header"
+            field = _FIELD.fullmatch(line.decode("latin-1"))
+            if field is None:
+                headers.status = "not a header"
+                return headers
+            name, value = field.groups()
+            headers._headers.append((name, value.strip("\t ")))  # noqa: SLF001 - its way
+        else:
+            headers.status = "too many"
+        if not _is_framed(headers, self.request_version or ""):
+            headers.status = "a doubt about the body's end"
         return headers
 
     def read_requestline(self) -> str:
@@ -108,21 +134,32 @@ class Connection(WSGIHandler):
             self.server.idle.discard(self)
 
     def read_request(self, raw_requestline: str) -> Any:
-        """Read the header, but not for ever, and without a doubt about the body."""
-        request = gevent.with_timeout(
+        """Read the header, but not for ever; nothing for what is no request."""
+        if not _REQUEST_LINE.fullmatch(raw_requestline):
+            return None
+        return gevent.with_timeout(
             self.server.config.header_timeout_s,
             super().read_request,
             raw_requestline,
             timeout_value=None,
         )
-        return request if request and _is_framed(self.headers) else None
 
     def handle_one_request(self) -> Any:
         """Answer one request; a document also for what never became a request."""
         outcome = super().handle_one_request()
         if isinstance(outcome, tuple):
-            return outcome[0], _refusal(int(outcome[0]))
+            with suppress(OSError):  # who sends rubbish may be gone by now
+                self.socket.sendall(_refusal(int(outcome[0])))
+            return None
         return None if self.server.stopping else outcome
+
+    def _handle_client_error(self, error: Exception) -> Any:
+        # Not logged: anybody could fill our log, and with what he likes.
+        if isinstance(error, OSError):
+            return None  # nobody is there to be told
+        if isinstance(error, ValueError):
+            return HTTPStatus.BAD_REQUEST, b""
+        raise error
 
     def handle_one_response(self) -> None:
         """Answer, and close when the rest of the body was not read."""
@@ -180,23 +217,27 @@ class Connection(WSGIHandler):
         """Log nothing: the metrics count, and a line a request costs too much."""
 
 
-def _is_framed(headers: Message) -> bool:
-    # Where a proxy in front of us and pywsgi would disagree about a body's end, one
-    # client could speak in another's name.
+def _is_framed(headers: Any, version: str) -> bool:
+    """Tell whether all who read this header see the same end of the body.
+
+    Where a proxy in front of us and pywsgi would disagree about that, one client could
+    speak in another's name.
+    """
     lengths = headers.get_all("Content-Length", [])
     encodings = headers.get_all("Transfer-Encoding", [])
-    return (
-        len(lengths) <= 1
-        and all(length.isascii() and length.isdigit() for length in lengths)
-        and [encoding.lower() for encoding in encodings] in ([], ["chunked"])
+    if encodings:
+        is_chunked = [encoding.lower() for encoding in encodings] == ["chunked"]
+        return is_chunked and not lengths and version != "HTTP/1.0"
+    return len(lengths) <= 1 and all(
+        length.isascii() and length.isdigit() for length in lengths
     )
 
 
 def _refusal(status: int) -> bytes:
     too_long = status == HTTPStatus.REQUEST_URI_TOO_LONG
     code = "uri_too_long" if too_long else "bad_request"
-    problem = Problem(code, f"{KINDS[code][1]}.")
-    document = problem.document()
+    instruments.rejected_total.labels(code).inc()
+    document = Problem(code, f"{KINDS[code][1]}.").document()
     headers: Mapping[str, Any] = {
         "Content-Type": CONTENT_TYPE,
         "Content-Length": len(document),

@@ -805,6 +805,35 @@ def test_a_frame_that_says_nonsense_ends_the_container(
     box.assert_destroyed("protocol")
 
 
+def test_a_runner_that_sends_more_output_than_allowed_is_not_believed(box: Box) -> None:
+    box.busy()
+    box.twin.say(wire.PHASE, {"phase": "run"})
+    for _ in range(LIMITS.output_kb // 256):
+        box.twin.say(wire.STDOUT, b"x" * 256 * 1024)
+    assert box.is_alive()
+    box.twin.say(wire.STDERR, b"x")
+    assert box.ends() == []
+    box.assert_destroyed("protocol")
+
+
+def test_each_step_may_write_as_much(world: World) -> None:
+    box = Box(world, C).busy()
+    for phase in ("compile", "run"):
+        box.twin.say(wire.PHASE, {"phase": phase})
+        for _ in range(LIMITS.output_kb // 256):
+            box.twin.say(wire.STDOUT, b"x" * 256 * 1024)
+    assert box.is_alive()
+
+
+def test_a_step_more_than_the_job_has_ends_the_container(box: Box) -> None:
+    # Each would begin with all of the time and all of the output again
+    box.busy()
+    box.twin.say(wire.PHASE, {"phase": "run"})
+    assert box.is_alive()
+    box.twin.say(wire.PHASE, {"phase": "run"})
+    box.assert_destroyed("protocol")
+
+
 def test_what_follows_a_fault_in_the_same_breath_is_not_believed(box: Box) -> None:
     box.idle()
     done = json.dumps(evidence()).encode()

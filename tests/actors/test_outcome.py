@@ -124,3 +124,27 @@ def test_evidence_with_a_gap_is_refused(key: str) -> None:
     del done[key]
     with pytest.raises(KeyError):
         job_result(done, 0)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"wall_ms": "20"},
+        {"wall_ms": float("nan")},
+        {"wall_ms": -1},
+        {"cpu_ms": 10**400},
+        {"memory_kb": []},
+        {"exit_code": "0"},
+        {"exit_code": True},
+        {"exit_code": 0.5},
+        {"signal": {}},
+        {"oom": None},
+        {"truncated": 1},
+        {"stopped": "because"},
+        {"stopped": []},
+        {"compile": {**evidence(), "wall_ms": "1"}},
+    ],
+)
+def test_what_no_runner_says_is_no_evidence(changes: dict[str, Any]) -> None:
+    with pytest.raises((LookupError, TypeError)):
+        job_result(evidence(**changes), 0)

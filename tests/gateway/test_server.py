@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import socket
+import struct
 import time
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
@@ -90,6 +91,8 @@ def exchange(gateway: Gateway, sent: bytes) -> tuple[int, str, bool]:
         ),
         # Chunks that are none
         (POST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400, "bad_request"),
+        (POST + b"Transfer-Encoding: chunked\r\n\r\n\r\n", 400, "bad_request"),
+        (POST + b"Transfer-Encoding: chunked\r\n\r\n;\r\n", 400, "bad_request"),
         # Headers in which two servers could see two different requests
         (POST + b"Content-Length: +5\r\n\r\n{}   ", 400, "bad_request"),
         (POST + b"Content-Length: 1_0\r\n\r\n{}        ", 400, "bad_request"),
@@ -99,9 +102,28 @@ def exchange(gateway: Gateway, sent: bytes) -> tuple[int, str, bool]:
             "bad_request",
         ),
         (POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n", 400, "bad_request"),
+        (
+            POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            400,
+            "bad_request",
+        ),
+        (
+            POST.replace(b"1.1", b"1.0")
+            + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            400,
+            "bad_request",
+        ),
+        (POST + b"Transfer-Encoding: \x0bchunked\r\n\r\n", 400, "bad_request"),
+        (POST + b"Transfer-Encoding: chunked\xa0\r\n\r\n", 400, "bad_request"),
+        (POST + b"X: y\rContent-Length: 9\r\n\r\n", 400, "bad_request"),
+        (POST + b"X: \0\r\n\r\n", 400, "bad_request"),
         # What is not HTTP, or too much of it
         (b"hello\r\n\r\n", 400, "bad_request"),
         (b"GET / HTTP/9.9\r\n\r\n", 400, "bad_request"),
+        (b"GET / HTTP/1\r\n\r\n", 400, "bad_request"),
+        (b"GET  / HTTP/1.1\r\n\r\n", 400, "bad_request"),
+        (b"GET\t/\x0bHTTP/1.1\r\n\r\n", 400, "bad_request"),
+        (b"GET /healthz\r\n\r\n", 400, "bad_request"),
         (b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 200 + b"\r\n", 400, "bad_request"),
         (b"GET / HTTP/1.1\r\nslow:", 400, "bad_request"),
         (b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\n\r\n", 414, "uri_too_long"),
@@ -112,6 +134,55 @@ def test_a_broken_request_is_answered_and_cut_off(
 ) -> None:
     assert exchange(gateway, sent) == (status, code, True)
     assert gateway.submit()
+
+
+def test_a_header_that_is_cut_off_is_no_request(gateway: Gateway) -> None:
+    with gateway.connect() as sock:
+        sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n")
+        sock.shutdown(socket.SHUT_WR)
+        assert read_answer(sock)[0] == 400
+
+
+def test_a_long_field_of_blanks_takes_no_time(gateway: Gateway) -> None:
+    started = time.monotonic()
+    field = b"a:" + b" " * 60_000 + b"\x01\r\n"
+    sent = b"GET / HTTP/1.1\r\n" + field + b"\r\n"
+    assert exchange(gateway, sent) == (400, "bad_request", True)
+    assert time.monotonic() - started < 1
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01 forged\n line\r\n\r\n",
+        b"GET / HTTP/1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHos",
+        b"GET / HTTP/1.1\r\n: b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n\r\n",
+        POST + b"Content-Length: 100\r\n\r\n{",
+    ],
+)
+@pytest.mark.parametrize("leaves", [False, True])
+def test_nobody_fills_our_log(
+    gateway: Gateway,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    sent: bytes,
+    leaves: bool,
+) -> None:
+    with gateway.connect() as sock:
+        sock.sendall(sent)
+        if leaves:
+            # Gone with a reset, while the service may still be reading
+            linger = struct.pack("ii", 1, 0)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        else:
+            sock.shutdown(socket.SHUT_WR)
+            sock.makefile("rb").read()
+    assert gateway.submit()
+    gevent.sleep(0.1)  # a traceback would come from a greenlet that is at its end
+    assert caplog.text == ""
+    assert capfd.readouterr().err == ""
 
 
 def test_a_body_nobody_asked_for_holds_nothing_up(gateway: Gateway) -> None:

@@ -47,6 +47,8 @@ def free_port() -> int:
 class ServiceProcess:
     """`run.py serve`, ready when entered and, unless told otherwise, stopped after."""
 
+    program: tuple[str, ...] = ("run.py",)
+
     def __init__(self, **settings: object) -> None:
         self.port = free_port()
         # Tests on one machine share its kernel, which counts processes by uid.
@@ -58,7 +60,8 @@ class ServiceProcess:
             **{key.replace("__", "."): value for key, value in settings.items()},
         }
         options = [f"--set={key}={value}" for key, value in given.items()]
-        self.command = [sys.executable, "run.py", "serve", "--port", str(self.port)]
+        self.command = [sys.executable, *self.program, "serve"]
+        self.command += ["--port", str(self.port)]
         self.command += options
         self.api = Api(self.port)
         self.docker: Any = docker.APIClient(timeout=30)
@@ -113,10 +116,12 @@ class ServiceProcess:
     def log(self) -> str:
         """Return what the service has printed, its last part."""
         size = os.fstat(self._log.fileno()).st_size
-        start = max(0, size - 20_000)
-        return os.pread(self._log.fileno(), size - start, start).decode(
-            errors="replace"
-        )
+        return self.log_from(max(0, size - 20_000)).decode(errors="replace")
+
+    def log_from(self, start: int) -> bytes:
+        """Return what the service has printed, from that byte on."""
+        size = os.fstat(self._log.fileno()).st_size
+        return os.pread(self._log.fileno(), size - start, start)
 
     def terminate(self) -> int:
         """Send SIGTERM; return the exit code."""
