@@ -51,6 +51,7 @@ from images.runner_kernel import (
     observe,
     processes,
     read_text,
+    scheduling,
 )
 from images.runner_step import Limits, Stdin, Step
 
@@ -122,6 +123,7 @@ class Runner:
             if self.warm["kind"] == "fork":
                 os.rmdir(WORK)
             self.baseline = observe()
+            self.scheduling = scheduling(0)
             self.memory_limit = (self.memory.read() or 0) + MEMORY_SLACK_BYTES
             self.ready(0.0)
             while True:
@@ -324,6 +326,8 @@ class Runner:
         known = {1, self.launcher.pid, *(child.pid for child in self.children)}
         if processes() != known:
             found.append("processes")
+        elif any(scheduling(pid) != self.scheduling for pid in known):
+            found.append("scheduling")
         if (self.memory.read() or 0) > self.memory_limit:
             found.append("memory")
         return found

@@ -130,6 +130,11 @@ def observe(proc: str = "/proc") -> dict[str, object]:
     return state
 
 
+def scheduling(pid: int) -> tuple[int, set[int]]:
+    """Return a process's nice value and processors. gVisor lets anybody set them."""
+    return os.getpriority(os.PRIO_PROCESS, pid), os.sched_getaffinity(pid)
+
+
 def _filled(path: str) -> tuple[int, int]:
     """Return the used blocks and inodes of the mount at `path`."""
     fs = os.statvfs(path)

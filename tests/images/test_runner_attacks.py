@@ -219,6 +219,25 @@ def test_what_can_not_be_removed_is_told(boxes: Boxes, source: str, what: str) -
     assert report.dirty == {"reason": f"left behind: {what}", "out_of_memory": False}
 
 
+@pytest.mark.parametrize("turn", [0, 1], ids=["runner", "launcher"])
+def test_a_process_of_ours_that_was_slowed_down_is_noticed(
+    boxes: Boxes, turn: int
+) -> None:
+    # Only gVisor lets a program do this, so we do it
+    box = boxes.start("python")
+    slow = f"""
+import os
+pids = sorted(int(name) for name in os.listdir("/proc") if name.isdigit())
+os.setpriority(os.PRIO_PROCESS, pids[{turn}], 5)
+"""
+    assert box.exec("python3", "-c", slow) == ""
+    report = box.run("print(1)")
+    assert report.dirty == {
+        "reason": "left behind: scheduling",
+        "out_of_memory": False,
+    }
+
+
 HUNGRY = {
     "one": "x = []\nwhile True: x.append(bytearray(1 << 20))",
     "many": """
