@@ -22,7 +22,9 @@ def attack_figures(reports: Sequence[Report], scrubs: str) -> list[str]:
     tried = len(reports)
     recycled = sum(report.recycled for report in reports)
     became = ", ".join(
-        f"{name} {count[name]}" for name in ("contained", "leaked", "unproven")
+        f"{name} {count[name]}"
+        for name in ("contained", "shown", "leaked", "unproven")
+        if count[name] or name != "shown"
     )
     share = f"{recycled} of {tried} ({recycled / max(tried, 1):.0%})"
     lines = [

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from attacking import CATALOG, Attack, Looks, Report, carry_out, read_attacks
+from runtime import RUNTIME
 
 if TYPE_CHECKING:
     from service_process import ServiceProcess
@@ -35,6 +36,6 @@ def test_attack(
 ) -> None:
     report = carry_out(alone, attack, looks)
     reports.append(report)
-    assert report.verdict == "contained", "\n".join(report.reasons)
-    if attack.recycled is not None:
+    assert report.verdict in ("contained", "shown"), "\n".join(report.reasons)
+    if attack.recycled is not None and RUNTIME == "runc":
         assert report.recycled == attack.recycled, "the container was not expected to"
