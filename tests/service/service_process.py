@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 ADMIN_KEY = "the-key-of-our-admin"
+FIRST_PORT, CLIENT_PORTS = 10_000, 32_768
 READY_S = 150
 STOP_S = 180
 SETTLE_S = 30
@@ -39,9 +42,16 @@ def wait_until(
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that is free, and none that the kernel gives to clients.
+
+    While nobody listens yet at one of those, a client may be given just that one, and
+    finds itself connected to itself.
+    """
+    while True:
+        port = FIRST_PORT + secrets.randbelow(CLIENT_PORTS - FIRST_PORT)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class ServiceProcess:
