@@ -70,6 +70,11 @@ fuzz: .venv/dev.stamp docker  ## attack a service of its own through its API; MI
 	@$(PY) -m gevent.monkey tests/fuzz/fuzz.py \
 		--minutes $(or $(MINUTES),10) --seed $(or $(SEED),1) $(ARGS)
 
+.PHONY: vm
+vm: .venv/run.stamp docker  ## try the service on cgroup v2, in a virtual machine
+	@$(PY) run.py images build python
+	@PYTHON=$(PY) exec bash tests/vm/vm.sh
+
 .PHONY: lock
 lock: .venv/dev.stamp  ## pin the dependencies of pyproject.toml anew
 	$(COMPILE) --upgrade --output-file requirements.lock
@@ -77,8 +82,8 @@ lock: .venv/dev.stamp  ## pin the dependencies of pyproject.toml anew
 		--output-file requirements-dev.lock
 
 .PHONY: clean
-clean:  ## remove the virtual environment and all caches, but no image
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+clean:  ## remove the virtual environment, the machine and all caches, but no image
+	rm -rf .venv .vm .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ---------------------------------------------------------------- what they need
