@@ -18,7 +18,7 @@ from rabbitmq_server import free_port
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 READY_S = 60
 STOP_S = 60
 SMALL = {
