@@ -70,6 +70,14 @@ fuzz: .venv/dev.stamp docker  ## attack a service of its own through its API; MI
 	@$(PY) -m gevent.monkey tests/fuzz/fuzz.py \
 		--minutes $(or $(MINUTES),10) --seed $(or $(SEED),1) $(ARGS)
 
+# What makes faults imports the tests' own modules.
+FAULTS := PYTHONPATH=.:tests:tests/faults $(PY) -m gevent.monkey
+
+.PHONY: faults
+faults: .venv/dev.stamp docker rabbitmq-server  ## break every part under load, and judge; ARGS="docker clock" picks by name
+	@$(PY) run.py images build
+	@$(FAULTS) tests/faults/faults.py $(ARGS)
+
 .PHONY: lock
 lock: .venv/dev.stamp  ## pin the dependencies of pyproject.toml anew
 	$(COMPILE) --upgrade --output-file requirements.lock

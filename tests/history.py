@@ -45,6 +45,8 @@ class Record:
 
     marker: str
     key: str | None
+    posted_at: float = field(default_factory=time.monotonic)
+    ended_at: float = 0.0
     job_id: str = ""
     refusals: Counter[str] = field(default_factory=Counter)
     breaks: Counter[str] = field(default_factory=Counter)
@@ -159,6 +161,7 @@ class History:
                 record.breaks[str(error)[:60]] += 1
                 gevent.sleep(PAUSE_S)
             turn += 1  # nothing but its end keeps a client at one gateway
+        record.ended_at = time.monotonic()
 
     def wait_for(self, true: Callable[[], bool]) -> None:
         """Wait until the clients have seen something."""
@@ -167,15 +170,18 @@ class History:
             assert time.monotonic() < deadline, f"{self.accepted} {self.finished}"
             gevent.sleep(0.02)
 
-    def judge(self) -> Verdict:
-        """Wait for all clients; then ask every gateway for every job, and judge."""
+    def judge(self, *, audits: bool = True) -> Verdict:
+        """Wait for all clients; then ask every gateway for every job, and judge.
+
+        audits: False when who knew the jobs is gone; what clients saw has to do.
+        """
         self._clients.join()
         self._followers.join()
         assert not self._surprises, self._surprises[:3]
         seconds = time.monotonic() - self._began
         accepted = [one for one in self.records if one.job_id]
         auditors = Pool(CLIENTS)
-        for record in accepted:
+        for record in accepted if audits else ():
             auditors.spawn(self._audit, record)
         auditors.join()
         named = {one.marker: one for one in accepted}
@@ -199,6 +205,10 @@ class History:
             except OSError as error:
                 record.breaks[str(error)[:60]] += 1
                 record.logs.append([])
+
+    def latencies_s(self) -> list[float]:
+        """Return how long each job took that has ended, from its first POST on."""
+        return [one.ended_at - one.posted_at for one in self.records if one.is_over]
 
     def breaks(self) -> Counter[str]:
         """Return why streams broke, for whoever looks for a reason."""
