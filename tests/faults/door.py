@@ -157,6 +157,18 @@ class Door:
             for one in pool.pool.queue
         )
 
+    def restarts_left(self) -> int:
+        """Return how many more restarts every supervisor allows just now."""
+        now = time.monotonic()
+        left = [
+            limit.restarts_max - sum(at > now - limit.period_s for at in times)
+            for ref in self.directory.refs().values()
+            if issubclass(ref.actor_class, Supervisor)
+            for one in [actor_of(ref)]
+            for limit, times in [(one._intensity, one._restarts)]  # noqa: SLF001
+        ]
+        return min(left, default=0)
+
     def violations(self) -> list[str]:
         """Return which invariants do not hold at this very moment."""
         return violations(self.directory)

@@ -17,6 +17,7 @@ import of_clusters  # noqa: F401
 import of_containers  # noqa: F401
 import of_docker  # noqa: F401
 import of_processes  # noqa: F401
+import report
 from places import Places
 from play import Play
 from scenario import SCENARIOS
@@ -77,6 +78,9 @@ def main() -> int:
     allow_descriptors()
     with Places() as places:
         results = [play_one(one, places) for one in chosen(args.word)]
+    judged = [one for one in results if one is not None]
+    if not args.word:
+        report.write(judged)
     failed = sum(one is None or bool(one.faults) for one in results)
     print(f"{len(results)} scenarios, {failed} failed")
     return 1 if failed else 0

@@ -111,8 +111,8 @@ def unknown_message_to_the_root(play: Play) -> None:
 
 @scenario()
 def exception_in_the_boot_of_the_scheduler(play: Play) -> None:
-    """It is started again until it boots, three times here."""
-    play.order("fail_boot", name="root/scheduler", times=3)
+    """It is started again until it boots, which here is the third time."""
+    play.order("fail_boot", name="root/scheduler", times=2)
 
 
 @scenario()

@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 PAUSE_S = 3
 FILL_TMP = """
 import os
-for folder in ("/tmp", "/dev/shm", os.getcwd()):
+here = os.getcwd()
+for folder in ("/tmp", "/dev/shm", here):
     try:
-        with open(f"{folder}/hog", "wb") as hog:
-            while True:
-                hog.write(bytes(1 << 20))
+        for number in range(1000):
+            with open(f"{folder}/hog-{number}", "wb") as hog:
+                hog.write(bytes(4 << 20))
     except OSError as error:
-        print(folder != os.getcwd() and folder or "here", error.errno)
+        print("here" if folder == here else folder, error.errno)
 """
 HOGS = 8
 HOG_SAYS = "/tmp 28\n/dev/shm 28\nhere 28\n"  # noqa: S108 - what a program says

@@ -20,7 +20,7 @@ from stage import wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
-    from typing import Self
+    from typing import Any, Self
 
     from scenario import Place
 
@@ -70,11 +70,19 @@ class Here:
         return found + ([f"{len(left)} containers left"] if left else [])
 
 
-class Places:
-    """All places; each is kept for the next scenario that wants the like of it."""
+DOCKER_SOCKET = "/var/run/docker.sock"
+IMAGE = "warmbox/python:latest"
 
-    def __init__(self) -> None:
+
+class Places:
+    """All places; each is kept for the next scenario that wants the like of it.
+
+    settings: what processes have otherwise than usual.
+    """
+
+    def __init__(self, **settings: Any) -> None:
         self._held = ExitStack()
+        self._settings = settings
         self._open: dict[Place, Here] = {}
         self._server: RabbitServer | None = None
 
@@ -115,23 +123,42 @@ class Places:
 
     def _make(self, place: Place) -> Here:
         make: dict[Place, Callable[[], Here]] = {
-            "one": lambda: Here([FaultyNode("all", "embedded")]),
-            "fresh": lambda: Here([FaultyNode("all", "embedded")]),
-            "proxied": make_proxied,
-            "own engine": make_own_engine,
+            "one": self._make_one,
+            "fresh": self._make_one,
+            "proxied": self._make_proxied,
+            "own engine": self._make_own_engine,
             "cluster": self._make_cluster,
             "silent cluster": self._make_silent_cluster,
         }
         return make[place]()
 
+    def _make_one(self) -> Here:
+        return Here([FaultyNode("all", "embedded", **self._settings)])
+
+    def _make_proxied(self) -> Here:
+        proxy = EngineProxy(DOCKER_SOCKET)
+        node = FaultyNode("all", "embedded", proxy.address, **self._settings)
+        return Here([node], proxy)
+
+    def _make_own_engine(self) -> Here:
+        engine = OwnEngine()
+        engine.start()
+        engine.load(IMAGE)
+        node = FaultyNode("all", "embedded", engine.address, **self._settings)
+        return Here([node], own_engine=engine)
+
+    def _nodes(self, url: str) -> list[FaultyNode]:
+        roles = ("gateway", "gateway", "worker", "worker")
+        return [FaultyNode(role, url, **self._settings) for role in roles]
+
     def _make_cluster(self) -> Here:
         scene = self._new_scene()
-        return Here(cluster(scene.url), scene=scene)
+        return Here(self._nodes(scene.url), scene=scene)
 
     def _make_silent_cluster(self) -> Here:
         scene = self._new_scene()
         proxy = SilentProxy(scene.server.port)
-        nodes = cluster(scene.url_through(proxy.port))
+        nodes = self._nodes(scene.url_through(proxy.port))
         return Here(nodes, scene=scene, silent_proxy=proxy)
 
     def _new_scene(self) -> Scene:
@@ -143,20 +170,3 @@ class Places:
             self._server.start()
         self._server.renew()
         return Scene(self._server, self._server.vhost)
-
-
-def make_proxied() -> Here:
-    proxy = EngineProxy("/var/run/docker.sock")
-    return Here([FaultyNode("all", "embedded", proxy.address)], proxy)
-
-
-def make_own_engine() -> Here:
-    engine = OwnEngine()
-    engine.start()
-    engine.load("warmbox/python:latest")
-    return Here([FaultyNode("all", "embedded", engine.address)], own_engine=engine)
-
-
-def cluster(url: str) -> list[FaultyNode]:
-    gateways = [FaultyNode("gateway", url) for _ in range(2)]
-    return gateways + [FaultyNode("worker", url) for _ in range(2)]

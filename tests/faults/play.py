@@ -25,6 +25,10 @@ BEGUN_SHARE = 1 / 3
 PACE_S = 0.05
 """Between two jobs while the fault lasts."""
 WARM_JOBS = 20
+RESTARTS = 3
+"""What a scenario may make of one supervisor's children, or its own end is the answer.
+"""
+CALM_S = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,7 @@ class Play:
     @classmethod
     def begin(cls, scenario: Scenario, here: Here) -> Self:
         warm_up(here)
-        return cls(here, scenario, History(list(here.gateways), scenario.run_s))
+        return cls(here, scenario, History(here.gateways, scenario.run_s))
 
     def run(self) -> Result:
         before = [look(node) for node in self.here.nodes]
@@ -137,6 +141,11 @@ class Play:
 def warm_up(here: Here) -> None:
     """Have everything made that is made at first use, and all containers idle."""
     here.wait_whole()
-    history = History(list(here.gateways))
+    wait_until(
+        lambda: all(one.order("restarts_left") >= RESTARTS for one in here.nodes),
+        CALM_S,
+        "restarts of scenarios before this one are no matter",
+    )
+    history = History(here.gateways)
     history.post(WARM_JOBS)
     history.judge().assert_perfect(WARM_JOBS)
