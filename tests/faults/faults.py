@@ -17,6 +17,7 @@ import of_clusters  # noqa: F401
 import of_containers  # noqa: F401
 import of_docker  # noqa: F401
 import of_processes  # noqa: F401
+import pytest
 import report
 from places import Places
 from play import Play
@@ -50,7 +51,8 @@ def play_one(scenario: Scenario, places: Places) -> Result | None:
 def attempt(scenario: Scenario, here: Here) -> Result | None:
     try:
         result = Play.begin(scenario, here).run()
-    except Exception:  # noqa: BLE001 - whatever it is, the others are to be played
+    # whatever it is, the others are to be played
+    except (Exception, pytest.fail.Exception):  # noqa: BLE001
         print(f"FAILED {scenario.name}", flush=True)
         traceback.print_exc()
         return None

@@ -49,7 +49,7 @@ SCENARIOS: list[Scenario] = []
 
 def scenario(
     place: Place = "one",
-    whole_s: float = 8,
+    whole_s: float = 12,
     jobs: int = 90,
     run_s: float = 0.05,
     memory_mb: float = 24,
