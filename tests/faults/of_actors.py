@@ -130,7 +130,7 @@ def exception_in_the_boot_of_containers(play: Play) -> None:
 # --------------------------------------------------- exit signals that escape
 
 
-@scenario(is_quick=True)
+@scenario()
 def a_timeout_that_leaks_from_the_scheduler(play: Play) -> None:
     """It ends the actor alone, though pykka would stop every actor there is."""
     play.order("leak", name="root/scheduler", kind="Timeout")

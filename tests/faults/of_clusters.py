@@ -127,7 +127,7 @@ def SIGTERM_to_a_worker(play: Play) -> None:  # noqa: N802 - as people write it
     play.expect(worker(play).wait() == 0, "it ended with 0")
 
 
-@scenario("cluster", whole_s=25, jobs=JOBS, run_s=1)
+@scenario("cluster", whole_s=25, jobs=60, run_s=0.5)
 def double_SIGTERM_to_a_worker(play: Play) -> None:  # noqa: N802 - likewise
     """It ends at once; what it ran runs again on the other."""
     worker(play).send_stop()
