@@ -98,7 +98,7 @@ def unknown_message_to_the_gateway(play: Play) -> None:
     play.order("crash", name="root/gateway")
 
 
-@scenario("fresh", whole_s=20, jobs=0)
+@scenario("fresh", whole_s=20, is_loaded=False)
 def unknown_message_to_the_root(play: Play) -> None:
     """The process ends with 1 and leaves no container: its manager starts it anew."""
     play.order("crash", name="root")

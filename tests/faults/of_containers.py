@@ -66,7 +66,7 @@ def docker_pause_of_a_container_for_3_s(play: Play) -> None:
     play.node.docker.unpause(container)
 
 
-@scenario(whole_s=35, jobs=0)
+@scenario(whole_s=35, jobs=41, is_loaded=False)
 def docker_pause_of_an_idle_container_for_good(play: Play) -> None:
     """A job that it does not begin within 15 s runs again elsewhere."""
     play.node.docker.pause(play.node.containers()[0])
@@ -89,7 +89,7 @@ def runner_stopped_for_3_s(play: Play) -> None:
     os.kill(pid, signal.SIGCONT)
 
 
-@scenario(whole_s=35, jobs=0)
+@scenario(whole_s=35, jobs=41, is_loaded=False)
 def runner_of_an_idle_container_stopped_for_good(play: Play) -> None:
     """A job that it does not begin within 15 s runs again elsewhere."""
     os.kill(play.node.runner_pid(play.node.containers()[0]), signal.SIGSTOP)

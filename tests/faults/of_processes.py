@@ -70,7 +70,7 @@ def SIGINT_under_load(play: Play) -> None:  # noqa: N802 - as people write it
     stop_in_order(play, signal.SIGINT)
 
 
-@scenario("fresh", whole_s=15, jobs=0)
+@scenario("fresh", whole_s=20, is_loaded=False)
 def kill_9_of_an_all_in_one_process(play: Play) -> None:
     """No container is left after 10 s, and the next start serves; jobs that the
     embedded broker held die with it, as is said of it."""

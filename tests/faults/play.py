@@ -103,7 +103,7 @@ class Play:
         )
 
     def _load_and_break(self) -> None:
-        jobs = self.scenario.jobs
+        jobs = self.scenario.jobs if self.scenario.is_loaded else 0
         self.history.post(jobs * 2 // 3)
         self.history.wait_for(lambda: self.history.accepted >= jobs * BEGUN_SHARE)
         acting = gevent.spawn(self.scenario.act, self)

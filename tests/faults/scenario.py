@@ -27,6 +27,7 @@ class Scenario:
     as they were.
     jobs, run_s: how many jobs there are, and how long each of their programs takes.
     memory_mb: what a process may hold more than before.
+    is_loaded: whether they come before and during the fault, or all after it.
     audits: whether somebody is left in the end who can be asked for every job.
     is_quick: it is among those that every test run plays.
     """
@@ -40,6 +41,7 @@ class Scenario:
     run_s: float
     memory_mb: float
     audits: bool
+    is_loaded: bool
     is_quick: bool
 
 
@@ -55,6 +57,7 @@ def scenario(
     memory_mb: float = 24,
     *,
     audits: bool = True,
+    is_loaded: bool = True,
     is_quick: bool = False,
 ) -> Callable[[Callable[[Play], None]], Callable[[Play], None]]:
     """Make the function a scenario: its name is the fault, its text the promise."""
@@ -73,6 +76,7 @@ def scenario(
                 run_s,
                 memory_mb,
                 audits,
+                is_loaded,
                 is_quick,
             )
         )
