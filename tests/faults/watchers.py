@@ -40,7 +40,8 @@ class Watchers:
         stream = socket.create_connection(("127.0.0.1", self._port), TIMEOUT_S)
         self._open.enter_context(stream)
         stream.sendall(self._request)
-        self.count += stream.recv(4096).startswith(OPEN)
+        answer = stream.recv(4096)
+        self.count += answer.startswith(OPEN)
 
     def __exit__(
         self,
