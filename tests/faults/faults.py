@@ -79,10 +79,11 @@ def main() -> int:
     args = parser.parse_args()
     allow_descriptors()
     with Places() as places:
-        results = [play_one(one, places) for one in chosen(args.word)]
-    judged = [one for one in results if one is not None]
-    if not args.word:
-        report.write(judged)
+        results = []
+        for one in chosen(args.word):
+            results.append(play_one(one, places))
+            if not args.word:
+                report.write([one for one in results if one is not None])
     failed = sum(one is None or bool(one.faults) for one in results)
     print(f"{len(results)} scenarios, {failed} failed")
     return 1 if failed else 0
