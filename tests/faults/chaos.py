@@ -39,7 +39,7 @@ MEMORY_MB = 48.0
 HOLD_S = 2.0
 KEPT_S = 300.0
 BLOCK_S = 1.0
-RUN_S = 0.05
+RUN_S = 0.2
 LOST_DOOR = (OSError, RuntimeError, ValueError)
 """What an order to a process that is just ending meets."""
 PLACES = {"embedded": "one", "rabbitmq": "cluster"}
