@@ -127,7 +127,7 @@ def draw(samples: Sequence[Sample], slope: float, file: Path) -> None:
     for axis, (title, value) in zip(axes, panels, strict=True):
         axis.plot(minutes, [value(one) for one in samples], linewidth=1)
         axis.set_title(title, loc="left", fontsize=9)
-        axis.set_ylim(bottom=0)
+        axis.set_ylim(bottom=0, top=1.1 * axis.get_ylim()[1])
         axis.grid(visible=True, linewidth=0.3)
     axes[-1].set_xlabel("minutes")
     figure.tight_layout()
