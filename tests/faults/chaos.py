@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import docker
 import gevent
-from faults import allow_descriptors
+from faults import prepare
 from history import History
 from leaks import Leaks, leaks, look
 from places import Places
@@ -222,7 +222,7 @@ def main() -> int:
             for fault in make_schedule(first, args.minutes * 60, broker).faults:
                 print(broker, fault)
         return 0
-    allow_descriptors()
+    prepare()
     # so that every job can be asked for in the end
     with Places(result_ttl_s=args.minutes * 60 + KEPT_S) as places:
         held = [

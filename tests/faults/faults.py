@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import resource
+import signal
 import sys
 import traceback
 from typing import TYPE_CHECKING
@@ -66,18 +67,19 @@ def chosen(words: list[str]) -> list[Scenario]:
     ]
 
 
-def allow_descriptors() -> None:
-    """Have as many as a client of ten thousand streams needs."""
+def prepare() -> None:
+    """Have the descriptors of ten thousand streams, and end in order when told to."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make faults", description=__doc__)
     parser.add_argument("word", nargs="*", help="a part of a scenario's name")
     args = parser.parse_args()
-    allow_descriptors()
+    prepare()
     with Places() as places:
         results = []
         for one in chosen(args.word):

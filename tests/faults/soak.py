@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import gevent
 from chaos import LOST_DOOR, Chaos, is_sound
-from faults import allow_descriptors
+from faults import prepare
 from history import History
 from leaks import look
 from places import Places
@@ -163,7 +163,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--file", type=Path, default=Path("soak.png"))
     args = parser.parse_args()
-    allow_descriptors()
+    prepare()
     return 0 if soak(args.minutes, args.seed, args.file) else 1
 
 
