@@ -1,7 +1,7 @@
 """`make faults`: plays every scenario, one line each, and fails if one does.
 
-With words, only those whose name holds one of them. A whole run writes the table of
-`docs/reliability.md`.
+With words, only those whose name holds one of them. What came of each goes into the
+table of `docs/reliability.md`.
 """
 
 from __future__ import annotations
@@ -84,8 +84,7 @@ def main() -> int:
         results = []
         for one in chosen(args.word):
             results.append(play_one(one, places))
-            if not args.word:
-                report.write([one for one in results if one is not None])
+            report.write([one for one in results if one is not None])
     failed = sum(one is None or bool(one.faults) for one in results)
     print(f"{len(results)} scenarios, {failed} failed")
     return 1 if failed else 0

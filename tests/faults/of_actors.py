@@ -12,8 +12,10 @@ if TYPE_CHECKING:
 LANGUAGE = "root/languages/python"
 BUCKET = "root/buckets/bucket"
 KILLS = 1000
-SLOWER = 2.0
-"""So many times as long the last recoveries may take, on a machine that others use."""
+SLOWER, NOISE_MS = 2.0, 10.0
+"""So many times as long, and so much more, the last recoveries may take: they take some
+milliseconds, which on a machine that others use is what a turn of theirs takes, too.
+"""
 
 
 # --------------------------------------------------------------- an unknown message
@@ -190,7 +192,7 @@ def kill_again_and_again(play: Play, name: str) -> None:
     print(
         f"       recoveries, median: first 100 {first:.2f} ms, last 100 {last:.2f} ms"
     )
-    play.expect(last < SLOWER * first + 1, f"{last:.2f} ms after {first:.2f} ms")
+    play.expect(last < SLOWER * first + NOISE_MS, f"{last:.2f} ms after {first:.2f} ms")
 
 
 @scenario("fresh", jobs=120)

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scenario import SCENARIOS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 
 FILE = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
 BEGIN, END = "<!-- made by `make faults` -->", "<!-- end of what is made -->"
+FAILED = " (**failed**)"
 HEAD = (
     "| fault | promise | jobs | lost | doubled | wrong | restarted | whole | of | |",
     "|---|---|--:|--:|--:|--:|--:|--:|--:|---|",
@@ -20,19 +23,31 @@ HEAD = (
 
 
 def write(results: Sequence[Result]) -> None:
-    """Put the table in its place and leave the rest of the document as it is."""
+    """Put what is known now in the table; leave the rest of the document as it is.
+
+    Rows of scenarios that were not played this time stay as they are.
+    """
     text = FILE.read_text()
     head, _, rest = text.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    FILE.write_text(head + "\n".join([BEGIN, *table(results), END]) + tail)
+    old, _, tail = rest.partition(END)
+    rows = kept_rows(old) | {one.scenario.name: row(one) for one in results}
+    lines = table([rows[one.name] for one in SCENARIOS if one.name in rows])
+    FILE.write_text(head + "\n".join([BEGIN, *lines, END]) + tail)
 
 
-def table(results: Sequence[Result]) -> Iterable[str]:
-    failed = sum(bool(one.faults) for one in results)
-    yield f"{len(results)} scenarios, {failed} failed, {datetime.now(UTC):%Y-%m-%d}."
+def kept_rows(text: str) -> dict[str, str]:
+    """Return the rows of an earlier run by their scenarios' names."""
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    named = {line.split(" | ")[0][2:].removesuffix(FAILED): line for line in rows}
+    return {name: line for name, line in named.items() if line not in HEAD}
+
+
+def table(rows: Sequence[str]) -> Iterable[str]:
+    failed = sum(FAILED in one for one in rows)
+    yield f"{len(rows)} scenarios, {failed} failed, {datetime.now(UTC):%Y-%m-%d}."
     yield ""
     yield from HEAD
-    yield from map(row, results)
+    yield from rows
 
 
 def row(result: Result) -> str:
@@ -40,7 +55,7 @@ def row(result: Result) -> str:
     counted = left.containers + left.descriptors + left.greenlets
     leaked = str(left) if counted or left.memory_mb > scenario.memory_mb else "0"
     cells = (
-        scenario.name + (" (**failed**)" if result.faults else ""),
+        scenario.name + (FAILED if result.faults else ""),
         scenario.promise,
         f"{verdict.accepted}",
         f"{len(verdict.lost)}",
