@@ -75,6 +75,27 @@ vm: .venv/run.stamp docker  ## try the service on cgroup v2, in a virtual machin
 	@$(PY) run.py images build python
 	@PYTHON=$(PY) exec bash tests/vm/vm.sh
 
+# What makes faults imports the tests' own modules.
+FAULTS := PYTHONPATH=.:tests:tests/faults $(PY) -m gevent.monkey
+
+.PHONY: faults
+faults: .venv/dev.stamp docker rabbitmq-server  ## break every part under load, and judge; ARGS="docker clock" picks by name
+	@$(PY) run.py images build
+	@$(FAULTS) tests/faults/faults.py $(ARGS)
+
+# How long, and from which seed on: `make chaos MINUTES=5 SEED=1 ARGS="--seeds 10"`.
+MINUTES ?= 10
+.PHONY: chaos
+chaos: .venv/dev.stamp docker rabbitmq-server  ## seeded faults and load for MINUTES=10 from SEED, on both brokers
+	@$(PY) run.py images build
+	@$(FAULTS) tests/faults/chaos.py --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+.PHONY: soak
+soak: MINUTES = 30
+soak: .venv/dev.stamp docker  ## mixed jobs and faults for MINUTES=30, drawn in soak.png
+	@$(PY) run.py images build
+	@$(FAULTS) tests/faults/soak.py --minutes $(MINUTES) $(ARGS)
+
 .PHONY: lock
 lock: .venv/dev.stamp  ## pin the dependencies of pyproject.toml anew
 	$(COMPILE) --upgrade --output-file requirements.lock

@@ -20,6 +20,7 @@ import docker.errors
 import gevent
 import requests
 from docker.types import Ulimit
+from docker.utils import kwargs_from_env
 from gevent.lock import BoundedSemaphore
 
 from actors.sandbox import MIB, OVERHEAD_MB, container_options
@@ -119,7 +120,10 @@ class Engine:
 
     def __init__(self, config: SandboxConfig) -> None:
         self.config = config
-        self._client = docker.APIClient(timeout=TIMEOUT_S, max_pool_size=64)
+        # the engine that the environment names, as for the images: DOCKER_HOST
+        self._client = docker.APIClient(
+            timeout=TIMEOUT_S, max_pool_size=64, **kwargs_from_env()
+        )
         self._starting = BoundedSemaphore(config.starts_max)
         self._uid_slots: set[int] = set()
         self._starts = 0

@@ -42,6 +42,8 @@ class EventRelay(Actor):
     It is rebuilt from the broker's event stream whenever it starts.
     result_ttl_s: how long an ended job is remembered.
     bytes_max: when all logs together are larger, the oldest ended ones expire early.
+    is_answered: the broker answers each subscription at once with what there is, even
+    if that is nothing, and before that nothing is said of any job.
     counts_queued: tell a job's place in its queue, as far as it can be known here; else
     the queue tells the exact one at once.
     """
@@ -53,10 +55,12 @@ class EventRelay(Actor):
         result_ttl_s: float,
         bytes_max: int,
         counts_queued: bool = False,
+        is_answered: bool = False,
     ) -> None:
         super().__init__(context)
         self._broker = broker
         self._counts_queued = counts_queued
+        self._is_unread = is_answered
         self._result_ttl_s = result_ttl_s
         self._bytes_max = bytes_max
         self._logs: dict[str, JobLog] = {}
@@ -84,6 +88,8 @@ class EventRelay(Actor):
 
     def events_received(self, message: EventsReceived) -> None:
         """Log the events and hand them to who watches."""
+        if message.offset <= self._offset:
+            self._is_unread = False
         if message.offset > self._offset or message.next_offset <= self._offset:
             return  # ahead of the replay that was asked for, or known already
         events = message.events
@@ -142,8 +148,10 @@ class EventRelay(Actor):
             waiting = self._awaited.setdefault(message.job_id, [])
             waiting.append((self.now() + AWAIT_S, message.reply))
 
-    def watch_job(self, message: WatchJob) -> bool:
+    def watch_job(self, message: WatchJob) -> bool | Literal["unread"]:
         """Replay what the watcher has missed, and keep it while there is more."""
+        if self._is_unread:
+            return "unread"
         log = self._logs.get(message.job_id)
         if log is None:
             return False
@@ -159,8 +167,12 @@ class EventRelay(Actor):
         if log is not None and message.deliver in log.watchers:
             log.watchers.remove(message.deliver)
 
-    def look_up_job(self, message: LookUpJob) -> JobView | Literal["expired"] | None:
+    def look_up_job(
+        self, message: LookUpJob
+    ) -> JobView | Literal["expired", "unread"] | None:
         """Answer with the job as it stands."""
+        if self._is_unread:
+            return "unread"
         log = self._logs.get(message.job_id)
         if log is not None:
             return log.view(message.job_id)

@@ -675,7 +675,8 @@ class WatchJob:
     `deliver` is called with a batch and must neither block nor raise. It returns
     False when its watcher can't keep up, and is then forgotten. An empty batch says
     that no more will come, though the job has not ended: watch again. Answered (when
-    asked) with True, or False when the job is unknown.
+    asked) with True, False when the job is unknown, or "unread" when that can't be told
+    yet.
     """
 
     job_id: str
@@ -693,7 +694,10 @@ class UnwatchJob:
 
 @dataclass(frozen=True, slots=True)
 class LookUpJob:
-    """Asked from outside; answered with a `JobView`, "expired" or None."""
+    """Asked from outside; answered with a `JobView`, "expired" or None.
+
+    "unread" says that the stream has not been read yet, and nothing is known.
+    """
 
     job_id: str
 

@@ -159,8 +159,11 @@ def _ask_status(directory: Directory, name: str, message: object) -> Any:
 
 def _ask_relay(directory: Directory, message: object) -> Any:
     try:
-        return directory.ask(RELAY, message, _ASK_TIMEOUT_S)
+        found = directory.ask(RELAY, message, _ASK_TIMEOUT_S)
     except (LookupError, TimeoutError) as error:
         raise Problem.later(
             "unavailable", "The job log does not answer just now."
         ) from error
+    if found == "unread":
+        raise Problem.later("unavailable", "The job log is being read anew.")
+    return found

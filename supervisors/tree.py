@@ -172,6 +172,7 @@ def relay_specs(plan: Plan) -> Iterator[ChildSpec]:
             settings.result_ttl_s,
             settings.results_mb_max * MIB,
             counts_queued=bool(settings.broker_urls),
+            is_answered=not settings.broker_urls,
         ),
     )
 

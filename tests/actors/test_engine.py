@@ -86,6 +86,21 @@ def engine_with(client: ClientTwin, monkeypatch: pytest.MonkeyPatch) -> Engine:
     return Engine(CONFIG)
 
 
+def test_the_engine_is_the_one_that_the_environment_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[dict[str, Any]] = []
+    monkeypatch.setattr("docker.APIClient", lambda **words: asked.append(words))
+    monkeypatch.setenv("DOCKER_HOST", "unix:///elsewhere.sock")
+    Engine(CONFIG)
+    monkeypatch.delenv("DOCKER_HOST")
+    Engine(CONFIG)
+    assert [words.get("base_url") for words in asked] == [
+        "unix:///elsewhere.sock",
+        None,
+    ]
+
+
 def test_nothing_is_left_when_a_sweep_comes_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

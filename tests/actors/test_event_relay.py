@@ -105,6 +105,25 @@ def relay(world: World) -> Relay:
     return Relay(world)
 
 
+def test_nothing_is_said_of_any_job_before_the_stream_has_been_read(
+    world: World,
+) -> None:
+    # Given a relay that is new, while jobs go on
+    world.probe("broker")
+    network, answered = False, True
+    options = (TTL_S, 1_000_000, network, answered)
+    world.start(EventRelay, "relay", "broker", *options)
+    live = EventsReceived((JobEvent("j1", 1, END),), 3, 4)
+    world.tell("relay", live)
+    # When somebody asks, then no job is called unknown
+    assert world.ask("relay", LookUpJob("j1")) == "unread"
+    assert world.ask("relay", Watcher().message) == "unread"
+    # until the answer to its subscription has come, even if there is nothing
+    world.tell("relay", EventsReceived((), 0, 0))
+    assert world.ask("relay", LookUpJob("j1")) is None
+    assert world.ask("relay", Watcher().message) is False
+
+
 # --------------------------------------------------------------------------- logs
 
 

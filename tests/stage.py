@@ -18,7 +18,7 @@ from rabbitmq_server import free_port
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 READY_S = 60
 STOP_S = 60
 SMALL = {
@@ -43,17 +43,19 @@ def wait_until(true: Callable[[], object], timeout_s: float, what: str) -> None:
 class Node:
     """One process; the same one when it is started again."""
 
+    PROGRAM: tuple[str, ...] = ("run.py",)
+
     def __init__(self, role: str, broker: str, **settings: object) -> None:
         self.role = role
         self.port = free_port()
         given = {**SMALL, "uid_first": 300_000_000 + self.port * 20_000, **settings}
-        self._command = [sys.executable, "run.py", "serve"]
+        self._command = [sys.executable, *self.PROGRAM, "serve"]
         self._command += ["--role", role, "--port", str(self.port)]
         self._command += [f"--set={key}={value}" for key, value in given.items()]
         inherited = {k: v for k, v in os.environ.items() if k[:8] != "WARMBOX_"}
-        self._environ = {**inherited, "WARMBOX_BROKER": broker}
+        self.environ = {**inherited, "WARMBOX_BROKER": broker}
         if role == "gateway":
-            self._environ["DOCKER_HOST"] = "tcp://127.0.0.1:1"  # nobody answers there
+            self.environ["DOCKER_HOST"] = "tcp://127.0.0.1:1"  # nobody answers there
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -64,8 +66,13 @@ class Node:
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
-            env=self._environ,
+            env=self.environ,
         )
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     @property
     def is_up(self) -> bool:
@@ -77,9 +84,9 @@ class Node:
         self._process.kill()
         self._process.wait(STOP_S)
 
-    def send_stop(self) -> None:
+    def send_stop(self, number: int = signal.SIGTERM) -> None:
         if self.is_up and self._process is not None:
-            self._process.send_signal(signal.SIGTERM)
+            self._process.send_signal(number)
 
     def wait(self) -> int:
         """Return the exit code, after an end that was asked for."""

@@ -19,7 +19,7 @@ from calls import call, follow
 from gevent.pool import Pool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from calls import Call
     from stage import Node
@@ -28,6 +28,8 @@ CLIENTS = 64
 PATIENCE_S = 120
 """For one job, with all its faults."""
 PAUSE_S = 0.2
+SLEEPER = "import time\ntime.sleep(RUN_S)\nprint(MARKER)"
+"""What a job does; the two words are filled in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ class Record:
 
     marker: str
     key: str | None
+    posted_at: float = field(default_factory=time.monotonic)
+    ended_at: float = 0.0
     job_id: str = ""
     refusals: Counter[str] = field(default_factory=Counter)
     breaks: Counter[str] = field(default_factory=Counter)
@@ -90,11 +94,25 @@ class Verdict:
 
 
 class History:
-    """Many clients' work on several gateways."""
+    """Many clients' work on several gateways.
 
-    def __init__(self, gateways: list[Node], run_s: float = 0) -> None:
+    programs: what jobs do, in turn; each prints its marker and nothing else.
+    audits_at_once: ask every gateway for a job when it has ended, not when all have:
+    for a run that is longer than logs are kept.
+    """
+
+    def __init__(
+        self,
+        gateways: Sequence[Node],
+        run_s: float = 0,
+        programs: Sequence[str] = (SLEEPER,),
+        *,
+        audits_at_once: bool = False,
+    ) -> None:
         self._gateways = gateways
         self._run_s = run_s
+        self._programs = programs
+        self._audits_at_once = audits_at_once
         self._began = time.monotonic()
         self._name = secrets.token_hex(4)
         self._surprises: list[Call] = []
@@ -123,15 +141,18 @@ class History:
         deadline = time.monotonic() + PATIENCE_S
         turn = number
         while not record.job_id and time.monotonic() < deadline:
-            self._try_to_post(record, self._gateways[turn % len(self._gateways)])
+            self._try_to_post(record, number, turn)
             if not record.job_id:
                 turn += 1
                 gevent.sleep(PAUSE_S)
         if record.job_id:
             self._followers.spawn(self._follow, record, turn + 1)
 
-    def _try_to_post(self, record: Record, gateway: Node) -> None:
-        source = f"import time\ntime.sleep({self._run_s})\nprint({record.marker!r})"
+    def _try_to_post(self, record: Record, number: int, turn: int) -> None:
+        gateway = self._gateways[turn % len(self._gateways)]
+        program = self._programs[number % len(self._programs)]
+        source = program.replace("RUN_S", str(self._run_s))
+        source = source.replace("MARKER", repr(record.marker))
         job = {"language": "python", "source": source}
         headers = {"Idempotency-Key": record.key} if record.key else {}
         try:
@@ -159,6 +180,9 @@ class History:
                 record.breaks[str(error)[:60]] += 1
                 gevent.sleep(PAUSE_S)
             turn += 1  # nothing but its end keeps a client at one gateway
+        record.ended_at = time.monotonic()
+        if self._audits_at_once:
+            self._audit(record, patience_s=PATIENCE_S)
 
     def wait_for(self, true: Callable[[], bool]) -> None:
         """Wait until the clients have seen something."""
@@ -167,15 +191,18 @@ class History:
             assert time.monotonic() < deadline, f"{self.accepted} {self.finished}"
             gevent.sleep(0.02)
 
-    def judge(self) -> Verdict:
-        """Wait for all clients; then ask every gateway for every job, and judge."""
+    def judge(self, *, audits: bool = True) -> Verdict:
+        """Wait for all clients; then ask every gateway for every job, and judge.
+
+        audits: False when who knew the jobs is gone; what clients saw has to do.
+        """
         self._clients.join()
         self._followers.join()
         assert not self._surprises, self._surprises[:3]
         seconds = time.monotonic() - self._began
         accepted = [one for one in self.records if one.job_id]
         auditors = Pool(CLIENTS)
-        for record in accepted:
+        for record in accepted if audits and not self._audits_at_once else ():
             auditors.spawn(self._audit, record)
         auditors.join()
         named = {one.marker: one for one in accepted}
@@ -191,14 +218,27 @@ class History:
             seconds,
         )
 
-    def _audit(self, record: Record) -> None:
+    def _audit(self, record: Record, patience_s: float = 0) -> None:
+        deadline = time.monotonic() + patience_s
         for gateway in self._gateways:
-            try:
-                events = follow(gateway.port, record.job_id, 0)
-                record.logs.append([shown(event) for event in events])
-            except OSError as error:
-                record.breaks[str(error)[:60]] += 1
-                record.logs.append([])
+            while not (log := self._whole_log(gateway, record)):
+                if time.monotonic() >= deadline:
+                    break
+                gevent.sleep(PAUSE_S)
+            record.logs.append(log)
+
+    def _whole_log(self, gateway: Node, record: Record) -> list[Shown]:
+        """Return the log as this gateway tells it; nothing when it does not."""
+        try:
+            events = follow(gateway.port, record.job_id, 0)
+            return [shown(event) for event in events]
+        except OSError as error:
+            record.breaks[str(error)[:60]] += 1
+            return []
+
+    def latencies_s(self) -> list[float]:
+        """Return how long each job took that has ended, from its first POST on."""
+        return [one.ended_at - one.posted_at for one in self.records if one.is_over]
 
     def breaks(self) -> Counter[str]:
         """Return why streams broke, for whoever looks for a reason."""
