@@ -22,7 +22,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "service")]
 from baselines import baselines  # noqa: E402 - found by the lines above
 from burst import Plan, burst  # noqa: E402
 from machine import describe, mood, raise_files_max  # noqa: E402
-from measure import CostMeter, clients, latencies, throughput  # noqa: E402
+from measure import CostMeter, latencies_of, throughput  # noqa: E402
 from report import print_requirements, write_report  # noqa: E402
 from requirements import CPU_JOB  # noqa: E402
 from rounds import Results  # noqa: E402
@@ -73,16 +73,18 @@ class Size:
     languages: tuple[str, ...]
 
 
-FULL = Size(5, 2.5, 1.5, 128, 15, Plan(10_000, 1000), 10_000, 60, tuple(STEPS))
+FULL = Size(5, 2, 1, 128, 15, Plan(10_000, 1000), 10_000, 60, tuple(STEPS))
 QUICK = Size(1, 1, 0.7, 32, 4, Plan(1000, 100), 1000, 12, ("python", "javascript", "c"))
 
 
 class Bench:
     """One run: the service, the baselines, and what has been found."""
 
-    def __init__(self, size: Size, results: Results) -> None:
+    def __init__(self, size: Size, results: Results, keep: Callable[[], None]) -> None:
         self._size = size
         self._results = results
+        self._keep = keep
+        """Writes down what there is so far: a run is long, and may be cut short."""
         self._workloads = [
             one for one in WORKLOADS.values() if one.language in size.languages
         ]
@@ -102,6 +104,7 @@ class Bench:
             for number in range(self._size.rounds):
                 say(f"round {number + 1} of {self._size.rounds}")
                 self._round(service, site)
+                self._keep()
             self._mixed(service, site)
 
     def _round(self, service: ServiceProcess, site: Site) -> None:
@@ -113,7 +116,7 @@ class Bench:
 
     def _latency(self, site: Site) -> None:
         for workload in self._workloads:
-            found = latencies(clients(site, workload, WAYS), self._size.latency_s)
+            found = latencies_of(site, workload, WAYS, self._size.latency_s)
             for way, times in found.items():
                 self._results.latencies(workload.name, way).add(times)
 
@@ -178,13 +181,12 @@ def say(text: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
 
 
-def measure(size: Size, parts: list[str], results: Results) -> None:
+def measure(bench: Bench, parts: list[str], results: Results) -> None:
     """Measure part by part: one that fails takes nothing from the others."""
-    bench = Bench(size, results)
     todo: dict[str, Callable[[], None]] = {
-        "ways": bench.beside_each_other,
         "burst": bench.burst,
         "watchers": bench.watchers,
+        "ways": bench.beside_each_other,
     }
     for name in parts or todo:
         say(name)
@@ -206,8 +208,9 @@ def main() -> int:
     size = replace(size, rounds=args.rounds or size.rounds)
     raise_files_max()
     results = Results(machine=describe())
+    bench = Bench(size, results, lambda: write_report(results, args.out))
     try:
-        measure(size, args.only, results)
+        measure(bench, args.only, results)
     except KeyboardInterrupt:
         say("interrupted: the report holds what there is")
         results.failed["all"] = "interrupted"

@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "service")]
 
-from measure import clients, latencies  # noqa: E402 - found by the lines above
+from measure import latencies_of  # noqa: E402 - found by the lines above
 from service_process import ServiceProcess  # noqa: E402
 from spread import percentile  # noqa: E402
 from ways import BARE, STREAM, Site  # noqa: E402
@@ -30,7 +30,7 @@ PROMISED = 0.5
 
 def report(site: Site, seconds: float) -> None:
     """Measure and print."""
-    times = latencies(clients(site, WORKLOADS["python hello"], (STREAM, BARE)), seconds)
+    times = latencies_of(site, WORKLOADS["python hello"], (STREAM, BARE), seconds)
     for name, taken in times.items():
         p50, p95 = percentile(taken, 0.5), percentile(taken, 0.95)
         print(f"{name:24} p50 {p50:6.2f} ms   p95 {p95:6.2f} ms   of {len(taken)}")

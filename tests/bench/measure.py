@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from workloads import Workload
 
 HERE = Path(__file__).parent
-REST_S = 0.015
+REST_S = {"python": 0.015}
 """Between two measurements, so that a scrub or an exit is over by then."""
+REST_OF_OTHERS_S = 0.15
+"""Likewise, when a start ahead of the next job takes longer than a fork does."""
 TURNS_MIN = 3
 EVERY = {EXEC: 3, RUN: 10}
 """Slow ways have their turn less often."""
@@ -40,6 +42,14 @@ Costs = dict[str, float]
 # --------------------------------------------------------------------- latency
 
 
+def latencies_of(
+    site: Site, workload: Workload, ways: Iterable[str], seconds: float
+) -> dict[str, list[float]]:
+    """Measure this workload, with new clients, for about so many seconds."""
+    rest_s = REST_S.get(workload.language, REST_OF_OTHERS_S)
+    return latencies(clients(site, workload, ways), seconds, rest_s)
+
+
 def clients(site: Site, workload: Workload, ways: Iterable[str]) -> dict[str, Run]:
     """Return a client of each way that has already run once: that warms it up."""
     runs = {way: WAYS[way](site, workload) for way in ways}
@@ -48,7 +58,9 @@ def clients(site: Site, workload: Workload, ways: Iterable[str]) -> dict[str, Ru
     return runs
 
 
-def latencies(runs: dict[str, Run], seconds: float) -> dict[str, list[float]]:
+def latencies(
+    runs: dict[str, Run], seconds: float, rest_s: float
+) -> dict[str, list[float]]:
     """Let one client of each way take turns; return their times in milliseconds."""
     times: dict[str, list[float]] = {way: [] for way in runs}
     deadline = time.monotonic() + seconds
@@ -56,13 +68,13 @@ def latencies(runs: dict[str, Run], seconds: float) -> dict[str, list[float]]:
     while turn < TURNS_MIN or time.monotonic() < deadline:
         for way, run in runs.items():
             if turn % EVERY.get(way, 1) == 0:
-                times[way].append(taken_ms(run))
+                times[way].append(taken_ms(run, rest_s))
         turn += 1
     return times
 
 
-def taken_ms(run: Run) -> float:
-    time.sleep(REST_S)
+def taken_ms(run: Run, rest_s: float) -> float:
+    time.sleep(rest_s)
     started = time.perf_counter()
     run()
     return (time.perf_counter() - started) * 1e3

@@ -66,14 +66,14 @@ def table(head: Row, rows: Iterable[Row]) -> list[str]:
     """Return a Markdown table, its columns aligned for who reads it as text."""
     cells = [[*head], *([*row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = [
-        "| " + " | ".join(map(str.ljust, row, widths)).rstrip() + " |" for row in cells
-    ]
+    lines = ["| " + " | ".join(map(str.ljust, row, widths)) + " |" for row in cells]
     return [lines[0], "|" + "|".join("-" * (w + 2) for w in widths) + "|", *lines[1:]]
 
 
 def number(value: float) -> str:
-    """Return three significant digits, and no more than can be told."""
+    """Return a count as it is, all else in about three digits."""
+    if float(value).is_integer():
+        return f"{value:,.0f}"
     size = abs(value)
     return f"{value:,.0f}" if size >= 100 else f"{value:.{1 if size >= 10 else 2}f}"
 
@@ -166,8 +166,9 @@ def _latencies(results: Results) -> list[str]:
         "## Latency in milliseconds",
         "",
         (
-            "p50 / p95 / p99, one client; medians of the rounds. Slow ways ran a few "
-            "times a round only, and their p99 is the slowest of these."
+            "p50 / p95 / p99, one client, with a short rest after each job, in which "
+            "Warmbox cleans and starts the next process; medians of the rounds. Slow "
+            "ways ran a few times a round only, and their p99 is the slowest of these."
         ),
         "",
         *table(("workload", *WAYS), rows),
