@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "service")]
 
 from baselines import baselines  # noqa: E402 - found by the lines above
-from burst import Plan, burst  # noqa: E402
+from burst import Plan, Target, burst  # noqa: E402
 from machine import describe, mood, raise_files_max  # noqa: E402
 from measure import CostMeter, latencies_of, throughput  # noqa: E402
 from report import print_requirements, write_report  # noqa: E402
@@ -53,7 +53,10 @@ CLIENTS: dict[str, dict[str, tuple[int, ...]]] = {
     CPU_JOB: dict.fromkeys((STREAM, BARE), (2, 8, 32)),
 }
 """How many clients at once, by workload and way."""
-WARMBOX_ONLY = {"languages": "python"}
+PYTHON_ONLY = {"languages": "python"}
+NAIVE_PLAN = Plan(1000, 200)
+"""More would start more processes at once than a machine that others use should bear.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,10 +168,14 @@ class Bench:
     # -------------------------------------------------- what needs a fresh service
 
     def burst(self) -> None:
-        with ServiceProcess(**WARMBOX_ONLY) as service:
+        with ServiceProcess(**PYTHON_ONLY) as service:
             idle = idle_container_mb(service, "python")
             self._results.sandbox |= {"idle_python_mb": idle["whole"], "idle": idle}
-            self._results.burst.append(burst(service, self._size.burst))
+            target = Target(service.port, service.process.pid)
+            self._results.burst.append(burst(target, self._size.burst))
+        with baselines([]) as site:
+            target = Target(site.naive_port, site.naive_pid, "/run")
+            self._results.naive_burst.append(burst(target, NAIVE_PLAN))
 
     def watchers(self) -> None:
         with ServiceProcess(**SETTINGS) as service:

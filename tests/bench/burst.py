@@ -6,15 +6,12 @@ import statistics
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from crowds import Crowds
 from machine import cpu_seconds, reset_peak, resident_mb
 from raw_http import RawClient, get_request
 from spread import percentile
-
-if TYPE_CHECKING:
-    from service_process import ServiceProcess
 
 GENERATORS = 2
 HEAVY = 20
@@ -74,21 +71,35 @@ class PageVisitor:
             self.times_ms.append((time.monotonic() - started) * 1e3)
 
 
-def burst(service: ServiceProcess, plan: Plan) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the burst goes."""
+
+    port: int
+    pid: int
+    """The server, whose memory is looked at."""
+    path: str = "/v1/jobs"
+
+
+def burst(target: Target, plan: Plan) -> dict[str, Any]:
     """Let them all come; return what became of them."""
-    pid = service.process.pid
     shares = plan.shares()
     todo = [
-        {"kind": "burst", "port": service.port, "shares": shares[part::GENERATORS]}
+        {
+            "kind": "burst",
+            "port": target.port,
+            "path": target.path,
+            "shares": shares[part::GENERATORS],
+        }
         for part in range(GENERATORS)
     ]
-    visitor = PageVisitor(service.port)
+    visitor = PageVisitor(target.port)
     with Crowds(todo) as crowds:
         crowds.wait_ready()
-        rest = resident_mb(pid)
-        reset_peak(pid)
+        rest = resident_mb(target.pid)
+        reset_peak(target.pid)
         visitor.start()
-        started, cpu = time.monotonic(), cpu_seconds(pid)
+        started, cpu = time.monotonic(), cpu_seconds(target.pid)
         try:
             crowds.tell()
             jobs = [job for part in crowds.results() for job in part]
@@ -101,14 +112,14 @@ def burst(service: ServiceProcess, plan: Plan) -> dict[str, Any]:
         "page_p99_ms": percentile(visitor.times_ms, 0.99),
         "page_failed": visitor.failed,
         "memory_at_rest_mb": rest,
-        "memory_above_rest_mb": resident_mb(pid, "VmHWM") - rest,
-        "gateway_cpu_ms_a_job": (cpu_seconds(pid) - cpu) * 1e3 / plan.jobs,
+        "memory_above_rest_mb": resident_mb(target.pid, "VmHWM") - rest,
+        "server_cpu_ms_a_job": (cpu_seconds(target.pid) - cpu) * 1e3 / plan.jobs,
     }
 
 
 def summary(jobs: list[dict[str, Any]], started: float) -> dict[str, Any]:
     """Return the figures of the jobs themselves; times in seconds since the start."""
-    accepted = [job for job in jobs if job["status"] == 202]
+    accepted = [job for job in jobs if job["status"] in {200, 202}]
     good = [job for job in accepted if job["outcome"] == "success"]
     last = max((job["ended"] for job in good), default=started) - started
     return {
@@ -116,8 +127,8 @@ def summary(jobs: list[dict[str, Any]], started: float) -> dict[str, Any]:
         "accepted": len(accepted),
         "refused": len(jobs) - len(accepted),
         "failed": len(accepted) - len(good),
-        "last_202_s": max(job["answered"] for job in jobs) - started,
-        "p99_of_202_ms": percentile(
+        "last_answer_s": max(job["answered"] for job in jobs) - started,
+        "answer_p99_ms": percentile(
             [(job["answered"] - job["posted"]) * 1e3 for job in accepted], 0.99
         ),
         "last_result_s": last,

@@ -249,7 +249,18 @@ def _listed(title: str, found: list[dict[str, float]]) -> list[str]:
 
 
 def _burst(results: Results) -> list[str]:
-    return _listed("The burst", results.burst)
+    if not results.burst:
+        return []
+    return [
+        *_listed("The burst", results.burst),
+        *_listed("A smaller burst against a process per request", results.naive_burst),
+        (
+            "An answer is the 202, or the whole result where a process per request is "
+            "waited for. Half of the jobs come from a few clients, some clients post "
+            "only one. The page is loaded every 50 ms on a new connection. Memory is "
+            "the server's own process, without what it starts."
+        ),
+    ]
 
 
 def _watchers(results: Results) -> list[str]:

@@ -46,6 +46,8 @@ class Results:
     """Milliseconds of processor time a job, by way and process."""
     sandbox: dict[str, Any] = field(default_factory=dict)
     burst: list[dict[str, Any]] = field(default_factory=list)
+    naive_burst: list[dict[str, Any]] = field(default_factory=list)
+    """A smaller one, against a process per request."""
     watchers: list[dict[str, Any]] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     """What could not be measured, and why."""
