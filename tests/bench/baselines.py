@@ -22,13 +22,20 @@ HERE = Path(__file__).parent
 
 
 def start_box(api: Any, language: str, folder: str) -> str:
-    """Start a container in which `docker exec` will find its tools and the files."""
+    """Start a container in which `docker exec` will find its tools and the files.
+
+    Read-only, or else Go would keep what it has compiled, and find it the next time:
+    jobs are new programs.
+    """
     made = api.create_container(
         f"warmbox/{language}:latest",
         entrypoint=["sleep", "infinity"],
         network_disabled=True,
         host_config=api.create_host_config(
-            binds=[f"{folder}:{folder}"], tmpfs={"/box/home": ""}, init=True
+            binds=[f"{folder}:{folder}"],
+            tmpfs={"/box/home": "", "/tmp": ""},  # noqa: S108 - the container's
+            read_only=True,
+            init=True,
         ),
     )
     api.start(made["Id"])

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from ways import Site, commands, spawn_all
+from ways import Site, commands, environment, spawn_all
 
 PAGE = b"<!doctype html><title>Run code</title><h1>Run code</h1>\n" * 100
 
@@ -33,7 +33,8 @@ class Handler(BaseHTTPRequestHandler):
         with tempfile.TemporaryDirectory(dir=self.site.folder) as folder:
             for file in job["files"]:
                 (Path(folder) / file["name"]).write_text(file["content"])
-            output = spawn_all(commands(self.site, job["language"], folder))
+            todo = commands(self.site, job["language"], folder)
+            output = spawn_all(todo, environment(self.site, job["language"]))
         answer = json.dumps({"output": output.decode(errors="replace")})
         self._answer(answer.encode(), "application/json")
 

@@ -40,7 +40,7 @@ def draw_plots(results: Results, folder: Path) -> list[str]:
         figure, axes = plt.subplots(figsize=_INCHES, layout="constrained")
         if draw(axes, results):
             axes.spines[["top", "right"]].set_visible(False)
-            axes.legend(frameon=False, fontsize="small")
+            figure.legend(loc="outside lower center", ncols=len(WAYS), frameon=False)
             file = f"performance-{name}.png"
             # without metadata, a run that measures the same draws the same file
             figure.savefig(folder / file, dpi=110, metadata={"Software": None})
@@ -69,7 +69,9 @@ def _latency(axes: Axes, results: Results) -> bool:
         )
     axes.axhline(1, color=_COLOURS[BARE], linewidth=1, label=BARE)
     axes.set_yscale("log")
-    axes.set_xticks([n + 0.4 - width / 2 for n in range(len(names))], names)
+    axes.yaxis.set_major_formatter("{x:g}")
+    labels = [name.replace(" ", "\n", 1) for name in names]
+    axes.set_xticks([n + 0.4 - width / 2 for n in range(len(names))], labels)
     axes.set_ylabel("p50, multiple of a bare process")
     return bool(names)
 

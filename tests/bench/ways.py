@@ -105,12 +105,13 @@ def warmbox_wait(site: Site, workload: Workload) -> Run:
 def entering(site: Site, language: str, tool: str) -> list[str]:
     """Return what has to stand before a tool that this machine lacks.
 
-    It is then run from the image's files: in the mount namespace of a container, but
-    with nothing else of it.
+    It is then run from the image's files: in a container's namespaces of mounts and of
+    processes (Go looks itself up in /proc), but with nothing else of it.
     """
     if tool.startswith("/") or shutil.which(tool, path=TOOLS_PATH):
         return []
-    return ["/usr/bin/nsenter", f"--target={site.insides[language]}", "--mount", "--"]
+    inside = f"--target={site.insides[language]}"
+    return ["/usr/bin/nsenter", inside, "--mount", "--pid", "--"]
 
 
 def commands(site: Site, language: str, folder: str) -> list[list[str]]:
@@ -125,23 +126,32 @@ def commands(site: Site, language: str, folder: str) -> list[list[str]]:
     ]
 
 
+def environment(site: Site, language: str) -> dict[str, str]:
+    """Return what the tools get; those of this machine keep their caches with us."""
+    tool = steps(language, "")[0][0]
+    if entering(site, language, tool):
+        return ENVIRONMENT
+    return {**ENVIRONMENT, "HOME": site.folder}
+
+
 def version(site: Site, language: str) -> str:
     """Return what a bare process runs, as it calls itself."""
     tool = steps(language, "")[0][0]
     enter = entering(site, language, tool)
     path = shutil.which(tool, path=TOOLS_PATH) or tool
     ask = "version" if language == "go" else "--version"
-    said = spawn([*enter, path, ask])[1].decode(errors="replace").partition("\n")[0]
+    _, output = spawn([*enter, path, ask], environment(site, language))
+    said = output.decode(errors="replace").partition("\n")[0]
     return f"{said} (the image's)" if enter else said
 
 
-def spawn(command: list[str]) -> tuple[int, bytes]:
+def spawn(command: list[str], env: dict[str, str]) -> tuple[int, bytes]:
     """Run a process to its end; return its status and what it wrote."""
     read_end, write_end = os.pipe()
     pid = os.posix_spawn(
         command[0],
         command,
-        ENVIRONMENT,
+        env,
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
             (os.POSIX_SPAWN_DUP2, write_end, 1),
@@ -156,11 +166,11 @@ def spawn(command: list[str]) -> tuple[int, bytes]:
     return os.waitpid(pid, 0)[1], b"".join(pieces)
 
 
-def spawn_all(all_commands: list[list[str]]) -> bytes:
+def spawn_all(all_commands: list[list[str]], env: dict[str, str]) -> bytes:
     """Run one step after the other up to the first that fails."""
     output = b""
     for command in all_commands:
-        status, said = spawn(command)
+        status, said = spawn(command, env)
         output += said
         if status:
             break
@@ -177,7 +187,8 @@ def own_folder(site: Site, workload: Workload) -> str:
 def bare(site: Site, workload: Workload) -> Run:
     """Start a process for each step; the files lie there already."""
     todo = commands(site, workload.language, own_folder(site, workload))
-    return lambda: workload.check(spawn_all(todo), BARE)
+    env = environment(site, workload.language)
+    return lambda: workload.check(spawn_all(todo, env), BARE)
 
 
 def naive(site: Site, workload: Workload) -> Run:

@@ -13,7 +13,12 @@ MEGABYTE = 1_000_000
 # `{folder}` is where the program's files lie. The flags are those of `language.toml`
 # where they change what the compiler does; Java's baseline is what a user would type.
 STEPS: dict[str, tuple[tuple[str, ...], ...]] = {
-    "bash": (("bash", "{folder}/main.sh"),),
+    "python": (("python3", "{folder}/main.py"),),
+    "javascript": (("node", "{folder}/main.js"),),
+    "java": (
+        ("javac", "-d", "{folder}", "{folder}/Main.java"),
+        ("java", "-cp", "{folder}", "Main"),
+    ),
     "c": (
         ("gcc", "-O2", "-pipe", "-Wall", "{folder}/main.c", "-o", "{folder}/a.out"),
         ("{folder}/a.out",),
@@ -29,13 +34,8 @@ STEPS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("go", "build", "-ldflags=-w", "-o", "{folder}/a.out", "{folder}/main.go"),
         ("{folder}/a.out",),
     ),
-    "java": (
-        ("javac", "-d", "{folder}", "{folder}/Main.java"),
-        ("java", "-cp", "{folder}", "Main"),
-    ),
-    "javascript": (("node", "{folder}/main.js"),),
-    "python": (("python3", "{folder}/main.py"),),
     "ruby": (("ruby", "{folder}/main.rb"),),
+    "bash": (("bash", "{folder}/main.sh"),),
 }
 MAIN = {
     "bash": "main.sh",
