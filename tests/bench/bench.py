@@ -9,6 +9,7 @@ folder `--out`; what was interrupted or has failed is left out there.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from contextlib import ExitStack
@@ -214,6 +215,8 @@ def main() -> int:
     size = QUICK if args.quick else FULL
     size = replace(size, rounds=args.rounds or size.rounds)
     raise_files_max()
+    # as Ctrl-C: the containers go, and what has been measured is kept
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     results = Results(machine=describe())
     bench = Bench(size, results, lambda: write_report(results, args.out))
     try:

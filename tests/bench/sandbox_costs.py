@@ -19,6 +19,8 @@ _RETIRED = re.compile(
 )
 _SETTLED_S = 90
 SURPLUS = "surplus"
+_FAMILY = ("shim", "runner", "launcher", "next process")
+"""An idle container's processes, each the parent of the following."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,8 @@ def idle_container_mb(service: ServiceProcess, language: str) -> dict[str, float
     """
     wait_idle(service)
     shims = shims_of(service.docker, service.containers(language))
-    shim = statistics.mean(map(pss_mb, shims))
-    whole = statistics.mean(sum(map(pss_mb, family(pid))) for pid in shims)
-    return {"shim": shim, "processes": whole - shim, "whole": whole}
+    costs = [[*map(pss_mb, family(pid))] for pid in shims]
+    each = dict(
+        zip(_FAMILY, map(statistics.mean, zip(*costs, strict=True)), strict=True)
+    )
+    return {**each, "whole": sum(each.values())}
