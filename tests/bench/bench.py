@@ -71,13 +71,14 @@ class Size:
     """For one way and number of clients in one round."""
     clients_max: int
     mixed_s: float
+    """All workloads at once, in one round."""
     burst: Plan
     watchers: int
     speaker_lines: int
     languages: tuple[str, ...]
 
 
-FULL = Size(5, 2, 1, 128, 15, Plan(10_000, 1000), 10_000, 60, tuple(STEPS))
+FULL = Size(5, 2, 1, 128, 6, Plan(10_000, 1000), 10_000, 60, tuple(STEPS))
 QUICK = Size(1, 1, 0.7, 32, 4, Plan(1000, 100), 1000, 12, ("python", "javascript", "c"))
 
 
@@ -109,7 +110,6 @@ class Bench:
                 say(f"round {number + 1} of {self._size.rounds}")
                 self._round(service, site)
                 self._keep()
-            self._mixed(service, site)
 
     def _round(self, service: ServiceProcess, site: Site) -> None:
         wait_idle(service)
@@ -117,6 +117,7 @@ class Bench:
         self._latency(site)
         self._throughput(site)
         self._cpu(service, site)
+        self._mixed(service, site)
 
     def _latency(self, site: Site) -> None:
         for workload in self._workloads:
@@ -150,7 +151,6 @@ class Bench:
 
     def _mixed(self, service: ServiceProcess, site: Site) -> None:
         """Run all workloads mixed: what the scrubs take, what has to be recycled."""
-        say("mixed load")
         wait_idle(service)
         before = read_counts(service)
         names = [workload.name for workload in self._workloads]
@@ -159,19 +159,20 @@ class Bench:
         after = read_counts(service)
         retired = retired_between(before, after)
         recycled = sum(n for reason, n in retired.items() if reason != SURPLUS)
-        self._results.sandbox |= {
-            "mixed_jobs": loaded.jobs,
-            "scrub_p95_ms": scrub_bound_ms(before, after),
-            "retired": retired,
-            "recycled_percent": recycled * 100 / loaded.jobs,
-        }
+        self._results.mixed.append(
+            {
+                "jobs": loaded.jobs,
+                "scrub_p95_ms": scrub_bound_ms(before, after),
+                "retired": retired,
+                "recycled_percent": recycled * 100 / loaded.jobs,
+            }
+        )
 
     # -------------------------------------------------- what needs a fresh service
 
     def burst(self) -> None:
         with ServiceProcess(**PYTHON_ONLY) as service:
-            idle = idle_container_mb(service, "python")
-            self._results.sandbox |= {"idle_python_mb": idle["whole"], "idle": idle}
+            self._results.idle.append(idle_container_mb(service, "python"))
             target = Target(service.port, service.process.pid)
             self._results.burst.append(burst(target, self._size.burst))
         with baselines([]) as site:

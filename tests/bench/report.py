@@ -6,6 +6,7 @@ Only what has been measured is in it. Whatever else stands on the page stays.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -225,19 +226,26 @@ def _cpu(results: Results) -> list[str]:
 
 
 def _sandbox(results: Results) -> list[str]:
-    found = results.sandbox
     lines = []
-    if "idle" in found:
-        parts = ", ".join(f"{name} {number(mb)}" for name, mb in found["idle"].items())
+    for idle in results.idle:
+        parts = ", ".join(f"{name} {number(mb)}" for name, mb in idle.items())
         lines.append(f"- An idle Python container, PSS in MB: {parts}")
-    if "mixed_jobs" in found:
-        retired = ", ".join(f"{why} {n:g}" for why, n in found["retired"].items())
+    if results.mixed:
+        jobs = sum(one["jobs"] for one in results.mixed)
+        scrub = spread([one["scrub_p95_ms"] for one in results.mixed])
         lines.append(
-            f"- Under a mixed load of {found['mixed_jobs']:,} jobs from 8 clients: "
-            f"95 % of the scrubs within {number(found['scrub_p95_ms'])} ms (from the "
-            f"histogram's buckets); containers retired: {retired or 'none'}"
+            f"- Under a mixed load of {jobs:,} jobs from 8 clients: 95 % of the scrubs "
+            f"within {told(scrub, 'ms')}, from the histogram's buckets; containers "
+            f"retired: {_retired(results) or 'none'}"
         )
     return ["## Containers", "", *lines] if lines else []
+
+
+def _retired(results: Results) -> str:
+    total: Counter[str] = Counter()
+    for one in results.mixed:
+        total.update(one["retired"])
+    return ", ".join(f"{reason} {count:g}" for reason, count in total.items())
 
 
 def _listed(title: str, found: list[dict[str, float]]) -> list[str]:

@@ -83,7 +83,6 @@ def _throughput(results: Results) -> list[Requirement]:
 def _scenes(results: Results) -> list[Requirement]:
     burst, watchers = results.burst, results.watchers
     lost = [{"lost": one["refused"] + one["failed"]} for one in burst]
-    sandbox = [results.sandbox] if results.sandbox else []
     jobs = max((one["jobs"] for one in burst), default=0)
     streams = max((one["opened"] for one in watchers), default=0)
     name, many = f"burst of {jobs:,}", f"{streams:,} watchers"
@@ -93,9 +92,9 @@ def _scenes(results: Results) -> list[Requirement]:
         (f"{name}: p99 of the 202", burst, "answer_p99_ms", 1000, "ms"),
         (f"{name}: memory above rest", burst, "memory_above_rest_mb", 300, "MB"),
         (f"{many}: memory each", watchers, "memory_each_kb", 40, "KB"),
-        ("an idle python container, PSS", sandbox, "idle_python_mb", 12, "MB"),
-        ("scrub, p95", sandbox, "scrub_p95_ms", 10, "ms"),
-        ("containers recycled, of all jobs", sandbox, "recycled_percent", 1, "%"),
+        ("an idle python container, PSS", results.idle, "whole", 12, "MB"),
+        ("scrub, p95", results.mixed, "scrub_p95_ms", 10, "ms"),
+        ("containers recycled, of all jobs", results.mixed, "recycled_percent", 1, "%"),
     )
     return [
         Requirement(figure, "", bound, unit, False, _spread_of(found, key))

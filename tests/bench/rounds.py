@@ -44,7 +44,10 @@ class Results:
     """The most of the machine's time that a way's load generator took itself."""
     cpu: dict[str, dict[str, Rounds]] = field(default_factory=dict)
     """Milliseconds of processor time a job, by way and process."""
-    sandbox: dict[str, Any] = field(default_factory=dict)
+    idle: list[dict[str, float]] = field(default_factory=list)
+    """MB of an idle Python container, by process."""
+    mixed: list[dict[str, Any]] = field(default_factory=list)
+    """Of each round, what became of the containers when all workloads ran mixed."""
     burst: list[dict[str, Any]] = field(default_factory=list)
     naive_burst: list[dict[str, Any]] = field(default_factory=list)
     """A smaller one, against a process per request."""
