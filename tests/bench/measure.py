@@ -35,6 +35,8 @@ REST_OF_OTHERS_S = 0.15
 TURNS_MIN = 3
 EVERY = {EXEC: 3, RUN: 10}
 """Slow ways have their turn less often."""
+REST_AFTER = {EXEC: 0.3, RUN: 0.5}
+"""Docker clears up after its answer: whoever came next would be charged for that."""
 Costs = dict[str, float]
 """Seconds or milliseconds of processor time, by process."""
 
@@ -55,6 +57,7 @@ def clients(site: Site, workload: Workload, ways: Iterable[str]) -> dict[str, Ru
     runs = {way: WAYS[way](site, workload) for way in ways}
     for run in runs.values():
         run()
+    time.sleep(max(REST_AFTER.values()))
     return runs
 
 
@@ -69,6 +72,7 @@ def latencies(
         for way, run in runs.items():
             if turn % EVERY.get(way, 1) == 0:
                 times[way].append(taken_ms(run, rest_s))
+                time.sleep(REST_AFTER.get(way, 0))
         turn += 1
     return times
 
