@@ -59,10 +59,11 @@ format: .venv/dev.stamp  ## format, and mend what the linter can mend
 images: .venv/run.stamp docker  ## build the images that are missing or have changed
 	@$(PY) run.py images build
 
+# A quick run is for whoever changes something, and leaves the report of docs/ alone.
 .PHONY: bench
-bench: .venv/dev.stamp docker  ## run the measurements of tests/bench
+bench: .venv/dev.stamp docker  ## measure it beside a bare process and others; QUICK=1 takes two minutes
 	@$(PY) run.py images build
-	@for script in tests/bench/[a-z]*.py; do echo "== $$script"; $(PY) "$$script"; done
+	@exec $(PY) tests/bench/bench.py $(if $(QUICK),--quick --out .bench) $(ARGS)
 
 .PHONY: fuzz
 fuzz: .venv/dev.stamp docker  ## attack a service of its own through its API; MINUTES=10 SEED=1 ARGS="--only 5/14"
@@ -104,7 +105,7 @@ lock: .venv/dev.stamp  ## pin the dependencies of pyproject.toml anew
 
 .PHONY: clean
 clean:  ## remove the virtual environment, the machine and all caches, but no image
-	rm -rf .venv .vm .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .vm .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ---------------------------------------------------------------- what they need

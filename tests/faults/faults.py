@@ -19,7 +19,7 @@ import of_containers  # noqa: F401
 import of_docker  # noqa: F401
 import of_processes  # noqa: F401
 import pytest
-import report
+import row_table
 from places import Places
 from play import Play
 from scenario import SCENARIOS
@@ -84,7 +84,7 @@ def main() -> int:
         results = []
         for one in chosen(args.word):
             results.append(play_one(one, places))
-            report.write([one for one in results if one is not None])
+            row_table.write([one for one in results if one is not None])
     failed = sum(one is None or bool(one.faults) for one in results)
     print(f"{len(results)} scenarios, {failed} failed")
     return 1 if failed else 0
