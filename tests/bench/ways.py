@@ -184,11 +184,22 @@ def own_folder(site: Site, workload: Workload) -> str:
     return str(folder)
 
 
+def forget(folder: str) -> None:
+    """Remove what the last run has compiled: Go does nothing where that is there."""
+    (Path(folder) / "a.out").unlink(missing_ok=True)
+
+
 def bare(site: Site, workload: Workload) -> Run:
     """Start a process for each step; the files lie there already."""
-    todo = commands(site, workload.language, own_folder(site, workload))
+    folder = own_folder(site, workload)
+    todo = commands(site, workload.language, folder)
     env = environment(site, workload.language)
-    return lambda: workload.check(spawn_all(todo, env), BARE)
+
+    def run() -> None:
+        forget(folder)
+        workload.check(spawn_all(todo, env), BARE)
+
+    return run
 
 
 def naive(site: Site, workload: Workload) -> Run:
@@ -216,9 +227,11 @@ def docker_exec(site: Site, workload: Workload) -> Run:
     """
     api = docker.APIClient(timeout=300)
     box = site.boxes[workload.language]
-    command = one_command(workload, own_folder(site, workload))
+    folder = own_folder(site, workload)
+    command = one_command(workload, folder)
 
     def run() -> None:
+        forget(folder)
         made = api.exec_create(box, command, environment=ENVIRONMENT)
         workload.check(api.exec_start(made["Id"]), EXEC)
 
@@ -227,7 +240,8 @@ def docker_exec(site: Site, workload: Workload) -> Run:
 
 def docker_run(site: Site, workload: Workload) -> Run:
     """Make a container for each job, by Docker's command line."""
-    command = one_command(workload, own_folder(site, workload))
+    folder = own_folder(site, workload)
+    command = one_command(workload, folder)
     argv = ["docker", "run", "--rm", "--network=none", "--tmpfs=/box/home"]
     argv += [f"--env={key}={value}" for key, value in ENVIRONMENT.items()]
     argv += [f"--volume={site.folder}:{site.folder}", f"--entrypoint={command[0]}"]
@@ -235,7 +249,12 @@ def docker_run(site: Site, workload: Workload) -> Run:
     start: Any = partial(
         subprocess.run, argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
-    return lambda: workload.check(start().stdout, RUN)
+
+    def run() -> None:
+        forget(folder)
+        workload.check(start().stdout, RUN)
+
+    return run
 
 
 WAYS: dict[str, Callable[[Site, Workload], Run]] = {

@@ -39,7 +39,12 @@ WAITING_MAX = 40
 """Jobs in the queues up to which new ones are sent: the end must not be far."""
 RETURN_S = 120
 LAST_SESSION_S = 90
-MEMORY_MB_SLACK = 48
+MEMORY_MB_SLACK = 128
+"""What the allocator keeps of a peak: clients' bodies of 1 MiB, in some copies.
+
+Half a minute on a quiet machine takes as much of it as ten minutes do, and that tells
+it from a leak.
+"""
 DESCRIPTORS_SLACK = 16
 """Connections to Docker that are kept for the next time."""
 GREENLETS_SLACK = 24
