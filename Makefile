@@ -65,11 +65,13 @@ bench: .venv/dev.stamp docker  ## measure it beside a bare process and others; Q
 	@$(PY) run.py images build
 	@exec $(PY) tests/bench/bench.py $(if $(QUICK),--quick --out .bench) $(ARGS)
 
+MINUTES ?= 10
+
 .PHONY: fuzz
 fuzz: .venv/dev.stamp docker  ## attack a service of its own through its API; MINUTES=10 SEED=1 ARGS="--only 5/14"
 	@$(PY) run.py images build
 	@$(PY) -m gevent.monkey tests/fuzz/fuzz.py \
-		--minutes $(or $(MINUTES),10) --seed $(or $(SEED),1) $(ARGS)
+		--minutes $(MINUTES) --seed $(or $(SEED),1) $(ARGS)
 
 .PHONY: vm
 vm: .venv/run.stamp docker  ## try the service on cgroup v2, in a virtual machine
@@ -85,7 +87,6 @@ faults: .venv/dev.stamp docker rabbitmq-server  ## break every part under load, 
 	@$(FAULTS) tests/faults/faults.py $(ARGS)
 
 # How long, and from which seed on: `make chaos MINUTES=5 SEED=1 ARGS="--seeds 10"`.
-MINUTES ?= 10
 .PHONY: chaos
 chaos: .venv/dev.stamp docker rabbitmq-server  ## seeded faults and load for MINUTES=10 from SEED, on both brokers
 	@$(PY) run.py images build

@@ -149,7 +149,7 @@ class RabbitServer:
         try:
             self.ctl("wait", "--timeout", str(START_S), self.folder / "pid")
             self.ctl("await_startup", "--timeout", str(START_S))
-        except BaseException:
+        except BaseException:  # an interrupt, too, leaves no process
             self.kill()
             raise
 

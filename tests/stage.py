@@ -174,7 +174,7 @@ def stage(
         one.start()
         yield one
         assert set(one.stop()) <= {0}
-    except BaseException:
+    except BaseException:  # an interrupt, too, leaves no process
         for node in one.nodes:
             print(f"---- {node.role} {node.port}\n{node.log()}")  # noqa: T201
         one.stop()

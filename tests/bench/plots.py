@@ -40,7 +40,8 @@ def draw_plots(results: Results, folder: Path) -> list[str]:
         figure, axes = plt.subplots(figsize=_INCHES, layout="constrained")
         if draw(axes, results):
             axes.spines[["top", "right"]].set_visible(False)
-            figure.legend(loc="outside lower center", ncols=len(WAYS), frameon=False)
+            columns = len(WAYS) // 2  # all in one line are wider than the picture
+            figure.legend(loc="outside lower center", ncols=columns, frameon=False)
             file = f"performance-{name}.png"
             # without metadata, a run that measures the same draws the same file
             figure.savefig(folder / file, dpi=110, metadata={"Software": None})

@@ -88,7 +88,7 @@ class ServiceProcess:
     def __enter__(self) -> Self:
         try:
             wait_until(self._is_ready, READY_S, "every language is ready")
-        except BaseException:
+        except BaseException:  # an interrupt, too, leaves no process
             print(self.log())  # noqa: T201 - pytest shows it with the failure
             self.kill()
             raise
