@@ -32,10 +32,11 @@ class SilentProxy:
         """Let no byte pass on the connections there are, and end none of them.
 
         As when a wire is pulled or a firewall forgets: neither side gets a FIN.
-        Later connections pass.
+        Later connections pass, and are counted anew.
         """
         self._cut.set()
         self._cut = Event()
+        self.connections = 0
 
     def close(self) -> None:
         self._server.stop()

@@ -73,7 +73,7 @@ _BECOME = {
 
 def check_all_clean(service: ServiceProcess, language: str) -> None:
     """Run probes until each container of the language has had one."""
-    service.wait_settled(language)
+    count = service.wait_settled(language)
     unseen = names_of(service, language)
     assert unseen
     source = _BECOME[language]
@@ -82,10 +82,11 @@ def check_all_clean(service: ServiceProcess, language: str) -> None:
     if "PROBE" in source:
         fields["env"] = {"PROBE": PROBE}
     for _ in range(ROUNDS_MAX):
-        for found in probe(service.api, len(unseen), language, source, fields):
+        # Docker may also list one that the pool has given up: not one more probe,
+        # which would wait for the others to end.
+        for found in probe(service.api, count, language, source, fields):
             check_clean(found)
             unseen.discard(found["host"])
-        # The list may have had one that was just being destroyed.
         unseen &= names_of(service, language)
         if not unseen:
             return

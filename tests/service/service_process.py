@@ -151,13 +151,18 @@ class ServiceProcess:
         found = self.docker.containers(all=True, filters={"label": labels})
         return [str(one["Id"]) for one in found]
 
-    def wait_settled(self, language: str, count: int = 5) -> None:
-        """Wait until all containers of the language are idle, and enough of them."""
+    def wait_settled(self, language: str, count: int = 5) -> int:
+        """Wait until all containers of the language are idle, and enough of them.
+
+        Return how many they are.
+        """
+        idle = 0
 
         def settled() -> bool:
-            api = self.api
+            nonlocal idle
             name = "warmbox_containers"
-            idle = api.metric(name, language=language, state="idle")
-            return count <= idle == api.metric(name, language=language)
+            idle = round(self.api.metric(name, language=language, state="idle"))
+            return count <= idle == self.api.metric(name, language=language)
 
         wait_until(settled, SETTLE_S, f"{count} idle containers of {language}")
+        return idle
