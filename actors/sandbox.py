@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from images import wire
@@ -37,13 +37,15 @@ gcc raises its own stack to just this, if it may, to read what is deeply nested.
 """
 
 SET_AT_START = {
-    "fork": ("processes", "stack_kb"),
-    "exec": ("processes", "stack_kb", "file_size_kb", "open_files"),
+    ("fork", "run"): ("processes", "stack_kb"),
+    ("exec", "run"): ("processes", "stack_kb", "file_size_kb", "open_files"),
+    ("exec", "compile"): ("processes", "memory_mb"),
 }
-"""The limits that a waiting interpreter has from its start, by its way of waiting.
+"""The limits that what waits has from its start, by its way of waiting and its step.
 
 A fork gets all of them with its job, but by then its C library knows the stack's, which
-it gives to each thread.
+it gives to each thread. A compiler's own are the same for all jobs, but it has chosen
+the size of its heap.
 """
 
 MASKED = (
@@ -140,10 +142,12 @@ def runner_config(
             "uid_first": uid_first,
             "uid_count": config.uids,
             "steps": 1 if language.compile is None else 2,
-            "warm": warm and {"kind": warm.kind, "argv": list(warm.argv)},
+            "warm": warm and asdict(warm),
             "env": dict(language.env),
             "processes": defaults.processes,
-            "rlimits": rlimits(language.limits),
+            "rlimits": COMPILE_RLIMITS
+            if warm and warm.step == "compile"
+            else rlimits(language.limits),
             "cpu_s_max": config.cpu_s_max,
             "scrub_s": config.scrub_s,
         }
@@ -297,7 +301,7 @@ def job_frame(job: Job, defaults: LanguageDefaults, compile_wall_s: float) -> by
 
 
 def is_warm(job: Job, defaults: LanguageDefaults) -> bool:
-    """Tell whether the waiting interpreter can run this job.
+    """Tell whether the interpreter or compiler that waits can take this job.
 
     It was started with the default environment and limits and the usual main file;
     a program must not be able to tell, so anything else starts cold.
@@ -307,7 +311,7 @@ def is_warm(job: Job, defaults: LanguageDefaults) -> bool:
         return False
     return all(
         getattr(job.limits, name) == getattr(language.limits, name)
-        for name in SET_AT_START[language.warm.kind]
+        for name in SET_AT_START[language.warm.kind, language.warm.step]
     )
 
 

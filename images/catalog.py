@@ -87,11 +87,13 @@ class Warm:
     """How a child is made ready before its job is there.
 
     `fork`: a fork of an interpreter that is already up. `exec`: a program of its own
-    that starts, then waits for the job on a file descriptor.
+    that starts, then waits for the job on a file descriptor. It is there for one of the
+    job's steps.
     """
 
     kind: Literal["fork", "exec"]
     argv: tuple[str, ...]
+    step: Literal["compile", "run"] = "run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +208,10 @@ def _load_language(folder: Path, defaults: DefaultsTable) -> Language:
     if "compile" in table:
         table["compile"] = _lay_over(table["compile"], defaults.compile)
     checked = check(LanguageTable, table, file)
+    warm = checked.warm
+    compiles = warm is not None and warm.step == "compile"
+    if warm and compiles and (warm.kind == "fork" or not checked.compile):
+        raise CatalogError(f"{file}: warm.step: no compiler can wait in this way")
     return Language(
         name=folder.name,
         title=checked.title,
@@ -214,9 +220,7 @@ def _load_language(folder: Path, defaults: DefaultsTable) -> Language:
         version_argv=tuple(checked.version),
         compile=_step(checked.compile, f"{file}: compile") if checked.compile else None,
         run=_step(checked.run, f"{file}: run"),
-        warm=Warm(checked.warm.kind, tuple(checked.warm.argv))
-        if checked.warm
-        else None,
+        warm=Warm(warm.kind, tuple(warm.argv), warm.step) if warm else None,
         env=tuple(checked.env.items()),
         limits=LanguageLimits(**checked.limits.model_dump()),
         **_samples(folder, PurePosixPath(checked.main).suffix),

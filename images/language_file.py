@@ -33,6 +33,7 @@ class WarmTable(Table):
     """`[warm]`."""
 
     kind: Literal["fork", "exec"]
+    step: Literal["compile", "run"] = "run"
     argv: list[str] = Field(min_length=1)
 
 

@@ -11,7 +11,8 @@ Three kinds of children:
 program  waits for a spec; may write the job's files; then executes a command or,
          where the launcher is itself the language's interpreter, simply returns
          into the interpreter's start-up, which goes on to run the main file.
-starter  executes the language's starter at once, which does the waiting itself.
+starter  executes the language's starter when the container is clean; it does the
+         waiting itself.
 janitor  after a job, as its uid: kills all that the uid runs, then removes all that
          it left. Only its effective uid is the job's; the real and the saved one are
          the guard's, which no other process has, so that the job's processes can't
@@ -52,11 +53,14 @@ WORK = "/box/work"
 HOME = "/box/home"
 SHARED = ("/tmp", "/dev/shm", "/dev/mqueue")  # noqa: S108 - places to empty
 ENTRIES_MAX = 200_000
+PIECE_BYTES = 1 << 20
+PIECES_MAX = 256
+PAUSE_S = 0.0001
 FDS_MAX = 1024
 MESSAGE_BYTES = 1 << 16
 OOM_SCORE = b"500"
 STARTER_FD = 3
-_S_IFMT, _S_IFDIR = 0o170000, 0o040000
+_S_IFMT, _S_IFDIR, _S_IFREG = 0o170000, 0o040000, 0o100000
 
 
 def serve(control: _socket.socket) -> None:
@@ -303,7 +307,10 @@ def running_code() -> list[object]:
 
 
 def starter(uid: int, fds: list[int], options: "dict[str, Any]") -> None:
-    """Execute the language's starter, which blocks on descriptor 3."""
+    """Execute the language's starter, which blocks on descriptor 3.
+
+    Not before the container is clean: what it holds then would look left behind.
+    """
     control = take_stdio(fds)
     if control != STARTER_FD:
         posix.dup2(control, STARTER_FD)
@@ -315,6 +322,7 @@ def starter(uid: int, fds: list[int], options: "dict[str, Any]") -> None:
     for number in (_signal.SIGPIPE, _signal.SIGXFSZ):
         _signal.signal(number, _signal.SIG_DFL)
     posix.closerange(STARTER_FD + 1, FDS_MAX)
+    read_exactly(STARTER_FD, 1)
     posix.execve(options["path"], options["argv"], options["env"])
 
 
@@ -399,7 +407,7 @@ def remove_entry(top: int, name: str, token: str, budget: list[int]) -> None:
     """
     spend(budget)
     if not is_folder(top, name):
-        posix.unlink(name, dir_fd=top)
+        unlink(top, name)
         return
     posix.chmod(name, 0o700, dir_fd=top)
     flags = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW
@@ -411,9 +419,28 @@ def remove_entry(top: int, name: str, token: str, budget: list[int]) -> None:
             place = f"{token}.{budget[0]}"
             posix.rename(child, place, src_dir_fd=fd, dst_dir_fd=top)
         else:
-            posix.unlink(child, dir_fd=fd)
+            unlink(fd, child)
     posix.close(fd)
     posix.rmdir(name, dir_fd=top)
+
+
+def unlink(folder: int, name: str) -> None:
+    """Remove a file; a large one bit by bit.
+
+    To give back a hundred megabytes at once would keep a processor for so long that
+    the next job, in another container, had to wait for it.
+    """
+    found = posix.stat(name, dir_fd=folder, follow_symlinks=False)
+    large = found.st_blocks * 512 > PIECE_BYTES
+    if large and found.st_mode & _S_IFMT == _S_IFREG:
+        posix.chmod(name, 0o600, dir_fd=folder)
+        fd = posix.open(name, posix.O_WRONLY | posix.O_NOFOLLOW, dir_fd=folder)
+        step = max(PIECE_BYTES, found.st_size // PIECES_MAX)  # it may have holes
+        for length in range(found.st_size - step, 0, -step):
+            posix.ftruncate(fd, length)
+            select.select((), (), (), PAUSE_S)
+        posix.close(fd)
+    posix.unlink(name, dir_fd=folder)
 
 
 def is_folder(fd: int, name: str) -> bool:

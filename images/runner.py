@@ -5,7 +5,8 @@ nothing else holds. It never starts a program itself, because it has seen every
 user's bytes: the launcher (launcher.py), forked before the first job and ignorant of
 all of them, makes the children. For each job the runner holds a set of children
 prepared in advance, already dropped to the job's uid and blocked: one for each step
-(compile, run), and the language's starter where it has one. Each has fresh pipes.
+(compile, run), and the language's starter where it has one, for either of the steps.
+Each has fresh pipes.
 
 A job: its spec goes to the first child, which writes the files and executes the
 step; output goes to the host as it comes; the step ends when its process does, or at
@@ -64,6 +65,7 @@ START_S = 20
 PAUSE_S = 0.002
 LAGGING = {"space", "memory", "sockets"}
 MAKE_FOLDERS = b""
+GO = b"g"
 ARG_END = 46
 """The field of /proc/self/stat, behind the name, that tells where arguments end."""
 
@@ -139,6 +141,8 @@ class Runner:
     def ready(self, scrub_s: float) -> None:
         """Tell the host that the container is clean, and go ahead for the next job."""
         self.waiting[0].tell(MAKE_FOLDERS, time.monotonic() + self.config["scrub_s"])
+        if self.starter:
+            self.starter.control.sendall(GO)
         self.host.send_json(wire.READY, {"scrub_ms": round(scrub_s * 1e3, 3)})
 
     def prepare(self) -> None:
@@ -227,7 +231,9 @@ class Runner:
     ) -> Child:
         """Hand the spec over, and return the child that now runs the program."""
         deadline = time.monotonic() + self.config["scrub_s"]
-        warm = self.warm["kind"] if spec["phase"] == "run" and job["warm"] else ""
+        # A host of before knows of no step but this one.
+        is_warm = job["warm"] and spec["phase"] == self.warm.get("step", "run")
+        warm = self.warm["kind"] if is_warm else ""
         env = {**BASE_ENV, **self.config["env"], **job["env"]}
         message = {
             "files": files,
@@ -247,8 +253,9 @@ class Runner:
         child.expect(b"+", deadline)
         if warm != "exec" or not self.starter:
             return child
-        known = {"argv": spec["argv"], "env": env, "cwd": WORK}
-        self.starter.tell(json.dumps(known).encode(), deadline)
+        argv = spec["argv"]
+        texts = [WORK, str(len(argv)), *argv, *(f"{k}={v}" for k, v in env.items())]
+        self.starter.tell("".join(f"{text}\0" for text in texts).encode(), deadline)
         return self.starter
 
     def leftovers(self) -> bool:

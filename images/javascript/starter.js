@@ -4,8 +4,8 @@
 //
 // Preloaded (`node -r starter.js main.js`), so that Node itself runs the program after
 // this file has returned: no frame of it is on the program's stack. The job comes on
-// fd 3 as one frame: four bytes of length, most significant first, then JSON
-// {argv, env, cwd}. What could tell the program of this file is undone before it runs;
+// fd 3 as one frame: four bytes of length, most significant first, then texts that each
+// end with a NUL: the folder, how many arguments, these, and the environment. What could tell the program of this file is undone before it runs;
 // left are the clocks that count from the process's start (process.uptime() and
 // performance.now()) and the process's own command line in /proc.
 
@@ -29,9 +29,15 @@ function readExactly(length) {
 
 function readJob() {
   const length = readExactly(4).readUInt32BE(0);
-  const job = JSON.parse(readExactly(length).toString());
+  const [cwd, count, ...texts] = readExactly(length).toString().split("\0");
   fs.closeSync(JOB_FD);
-  return job;
+  texts.pop(); // behind the last NUL
+  const argv = texts.splice(0, Number(count));
+  const env = texts.map((text) => {
+    const end = text.indexOf("=");
+    return [text.slice(0, end), text.slice(end + 1)];
+  });
+  return { argv, env, cwd };
 }
 
 // What nearly every program makes Node load; loading leaves no state behind.
@@ -44,7 +50,7 @@ function loadEarly() {
 
 function become({ argv, env, cwd }) {
   for (const name of Object.keys(process.env)) delete process.env[name];
-  Object.assign(process.env, env);
+  for (const [name, value] of env) process.env[name] = value;
   process.chdir(cwd);
   Module._initPaths(); // reads HOME and NODE_PATH
   const announced = process.argv[1];

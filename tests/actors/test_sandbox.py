@@ -147,7 +147,7 @@ def test_the_runner_gets_its_own_uids_and_the_languages_ways() -> None:
         "uid_first": 123_000,
         "uid_count": 1024,
         "steps": 1,
-        "warm": {"kind": "fork", "argv": ["python3", "main.py"]},
+        "warm": {"kind": "fork", "argv": ["python3", "main.py"], "step": "run"},
         "env": {"LANG": "C.UTF-8"},
         "processes": 64,
         "rlimits": {"FSIZE": 64 * MIB, "NOFILE": 1024, "STACK": 8 * MIB},
@@ -251,6 +251,25 @@ def test_a_starter_has_its_limits_from_its_start(name: str) -> None:
     assert is_warm(make_job(), defaults)
     changed = replace(LIMITS, **{name: getattr(LIMITS, name) - 1})
     assert not is_warm(make_job(limits=changed), defaults)
+
+
+@pytest.mark.parametrize(
+    ("name", "warm"), [("processes", False), ("memory_mb", False), ("stack_kb", True)]
+)
+def test_a_waiting_compiler_takes_jobs_that_leave_it_its_heap(
+    name: str, *, warm: bool
+) -> None:
+    defaults = make_defaults(replace(C, warm=Warm("exec", ("cc",), "compile")))
+    job = make_job(language="c", files=(SourceFile("main.c", b""),))
+    assert is_warm(job, defaults)
+    changed = replace(LIMITS, **{name: getattr(LIMITS, name) - 1})
+    assert is_warm(replace(job, limits=changed), defaults) is warm
+
+
+def test_a_waiting_compiler_has_a_compilers_limits() -> None:
+    language = replace(C, warm=Warm("exec", ("cc",), "compile"))
+    config = json.loads(runner_config(make_defaults(language), CONFIG, 1))
+    assert config["rlimits"] == COMPILE_RLIMITS
 
 
 def test_the_compile_time_is_the_steps_or_the_languages() -> None:

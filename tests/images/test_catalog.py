@@ -122,6 +122,9 @@ def test_picking_takes_each_language_once() -> None:
     assert [language.name for language in picked] == ["cpp", "c"]
 
 
+WAITING_COMPILER = "[warm]\nkind = 'exec'\nstep = 'compile'\nargv = ['a']"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -133,6 +136,7 @@ def test_picking_takes_each_language_once() -> None:
         ("limits = 3\n" + TINY, "tiny/language.toml: limits:"),
         (TINY + "[compile]\nwall_time_s = 1", "tiny/language.toml: compile.argv:"),
         (TINY + "[warm]\nkind = 'x'\nargv = ['a']", "tiny/language.toml: warm.kind:"),
+        (TINY + WAITING_COMPILER, "tiny/language.toml: warm.step: no compiler"),
         (TINY.replace("{args}", "{arg}"), "tiny/language.toml: run.argv: can't expand"),
         (TINY.replace("{args}", "-{args}"), "tiny/language.toml: run.argv: can't"),
         (TINY.replace("main.tn", "../x.tn"), "tiny/language.toml: main:"),

@@ -1,4 +1,4 @@
-"""A program can't tell that its interpreter was up before it came.
+"""A program can't tell that its interpreter, or compiler, was up before it came.
 
 Each program runs as a job, and plainly in the same image; all that it writes and the
 way it ends must be the same, byte for byte, but for what differs between any two runs.
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from plain_run import Program, read_programs, run_plainly, run_warm
+from service_process import wait_until
 
 if TYPE_CHECKING:
     from plain_run import Ended
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.docker
 
+START_S = 10
 HERE = Path(__file__).parent
 
 # What would not survive a text file of its own.
@@ -46,10 +48,46 @@ JAVASCRIPT = {
     for one in read_programs(HERE / "programs_javascript.txt") + ODD_JAVASCRIPT
 }
 
+UTIL = """package tools;
+public class Util {
+    public static int two() { return 2; }
+}
+"""
+JAVA = {
+    "hello": {"Main.java": 'class Main { void main() { IO.println("hello"); } }'},
+    "packages": {
+        "Main.java": "import tools.Util;\n"
+        "class Main { void main() { IO.println(Util.two()); } }",
+        "tools/Util.java": UTIL,
+    },
+    "wrong types": {
+        "Main.java": 'class Main {\n    int x = "a";\n    String s = 3;\n}'
+    },
+    "wrong far away": {
+        "Main.java": "class Main { void main() {} }",
+        "tools/Util.java": UTIL.replace("2;", "'two';"),
+    },
+    "no syntax": {"Main.java": "class Main {\n  void main( {\n}"},
+    "many errors": {"Main.java": "class Main {" + "\n  int x = y;" * 150 + "}"},
+    "a note": {
+        "Main.java": "import java.util.*;\nclass Main { void main() "
+        "{ List l = new ArrayList(); l.add(1); IO.println(l); } }"
+    },
+    "another class": {"Main.java": "class Other { void main() { } }"},
+    "other letters": {"Main.java": "class Main { int zähler = größe; // ☃\n}"},
+    "an empty file": {"Main.java": ""},
+    "too deep": {"Main.java": "class Main { int x = " + "(" * 9000 + ")" * 9000 + ";}"},
+    "ends with 3": {"Main.java": "class Main { void main() { System.exit(3); } }"},
+    "throws": {
+        "Main.java": "class Main { void main() { throw new RuntimeException(); } }"
+    },
+}
+
 # What differs from one run to the next in any case.
 MASKS = [
     (r"0x[0-9a-f]{6,16}", "0xADDRESS"),
     (r"\(node:\d+\)", "(node:PID)"),
+    (r"(?m)^\tat .*\n", ""),  # a stack is full now here, now there
     (r"(Thread\(.*?, started(?: daemon)?) \d+", r"\1 ID"),
 ]
 
@@ -98,3 +136,27 @@ def test_javascript(
 ) -> None:
     warm = run_warm(service, "javascript", "main.js", JAVASCRIPT[name])
     assert shown(warm) == shown(plain_javascript[name])
+
+
+def test_a_compiler_waits_in_each_container(service: ServiceProcess) -> None:
+    service.wait_settled("java")
+
+    def wait() -> bool:
+        tops = [service.docker.top(one) for one in service.containers("java")]
+        return all("CompileStarter" in str(top["Processes"]) for top in tops)
+
+    wait_until(wait, START_S, "each container has a compiler that waits")
+
+
+@pytest.mark.parametrize("name", JAVA)
+def test_javac(service: ServiceProcess, name: str) -> None:
+    files = [{"name": path, "content": text} for path, text in JAVA[name].items()]
+    waiting = service.api.run("java", files=files)
+    # One that starts with its job: the one that waits has another environment.
+    cold = service.api.run("java", files=files, env={"A": "1"})
+    keys = ("outcome", "exit_code", "signal")
+    assert [waiting.document[key] for key in keys] == [
+        cold.document[key] for key in keys
+    ]
+    assert masked(waiting.compiled) == masked(cold.compiled)
+    assert (waiting.stdout, waiting.stderr) == (cold.stdout, cold.stderr)
