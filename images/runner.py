@@ -59,7 +59,7 @@ from images.runner_step import Limits, Stdin, Step
 if TYPE_CHECKING:
     from images.runner_children import Child
 
-LAUNCHER = ["python3", "-I", "-S", "-B", os.path.dirname(__file__) + "/launcher.py"]
+LAUNCHER = ["python3", "-I", "-S", "-B", os.path.dirname(__file__) + "/launcher.pyc"]
 MEMORY_SLACK_BYTES = 16 << 20
 START_S = 20
 PAUSE_S = 0.002

@@ -289,7 +289,7 @@ def test_a_current_image_is_left_alone(
     assert [result.state for result in results] == [BuildState.CURRENT] * 2
     assert engine.inspect_image(f"warmbox/{name}:latest")["Id"] == before["Id"]
     assert before["Config"]["Labels"]["warmbox.version"] == "tiny 1.0"
-    assert before["Config"]["Entrypoint"][-1] == "/opt/warmbox/runner.py"
+    assert before["Config"]["Entrypoint"][-1] == "/opt/warmbox/runner.pyc"
 
 
 @pytest.mark.docker

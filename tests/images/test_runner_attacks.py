@@ -361,7 +361,7 @@ print(reached)
 def test_proc_shows_nothing_of_our_argument(boxes: Boxes) -> None:
     look = "print(repr(open('/proc/1/cmdline').read().rstrip(chr(0))))"
     said = boxes.get("python").run(look).stdout.decode()
-    assert said.endswith("/opt/warmbox/runner.py'\n")
+    assert said.endswith("/opt/warmbox/runner.pyc'\n")
 
 
 def test_when_a_job_wrote_is_not_for_the_next_to_know(boxes: Boxes) -> None:
