@@ -58,6 +58,7 @@ from supervisors.languages import (
     sandbox_config,
 )
 from supervisors.options import settings_of, settings_options
+from supervisors.processes import OPTION, Inherited, Processes
 from supervisors.service import Service
 from supervisors.settings import Settings, SettingsError, to_text
 from supervisors.tree import tree
@@ -92,13 +93,20 @@ def serve(args: Args) -> int:
     settings = settings_of(args).settings
     if args.self_check and settings.role == "worker":
         raise CommandError("a worker takes no jobs from clients: check its gateway")
-    refuse_taken_port(settings.host, settings.port)
+    inherited = Inherited(args.inherited) if args.inherited else None
+    if settings.gateways > 1 and not inherited:
+        return serve_processes(settings, self_checks=args.self_check)
+    if not inherited:
+        refuse_taken_port(settings.host, settings.port)
     refuse_less(settings)
     stopping = stop_on_signals()
-    engine_port, service = start_service(settings)
+    engine_port, service = start_service(settings, inherited)
     fallen = gevent.spawn(service.wait)
     fallen.link(lambda _: stopping.set())
-    check = gevent.spawn(greet, settings.url) if args.self_check else None
+    if inherited:
+        inherited.follow(stopping)
+    is_greeter = args.self_check and not inherited
+    check = gevent.spawn(greet, settings.url) if is_greeter else None
     stopping.wait()
     if check:
         check.kill()
@@ -112,6 +120,18 @@ def serve(args: Args) -> int:
     return 0 if clean_up(engine_port) and stopped else 1
 
 
+def serve_processes(settings: Settings, *, self_checks: bool) -> int:
+    """Run several processes of this very command until a signal comes."""
+    stopping = stop_on_signals()
+    command = [sys.executable, *sys.argv]
+    processes = Processes(command, settings.gateways, settings.host, settings.port)
+    check = gevent.spawn(greet, settings.url) if self_checks else None
+    ended_well = processes.run(stopping)
+    if check:
+        check.kill()
+    return 0 if ended_well else 1
+
+
 def clean_up(engine_port: Engine | None) -> bool:
     """Leave no container behind; False when Docker does not remove them in time."""
     left = 0 if engine_port is None else engine_port.close(CLEAN_UP_S)
@@ -120,7 +140,9 @@ def clean_up(engine_port: Engine | None) -> bool:
     return not left
 
 
-def start_service(settings: Settings) -> tuple[Engine | None, Service]:
+def start_service(
+    settings: Settings, inherited: Inherited | None
+) -> tuple[Engine | None, Service]:
     """Put the parts together and start them; the engine's leftovers go first.
 
     A gateway has no engine, and asks for none.
@@ -141,7 +163,7 @@ def start_service(settings: Settings) -> tuple[Engine | None, Service]:
 
     def make_server() -> GatewayServer:
         app = make(config, service.directory, catalog, served)
-        return GatewayServer(app, config)
+        return GatewayServer(app, config, inherited.listener() if inherited else None)
 
     warn_of_weak_secret(settings)
     REGISTRY.register(MailboxCollector())
@@ -410,6 +432,7 @@ def parser() -> argparse.ArgumentParser:
     commands = whole.add_subparsers(required=True, metavar="COMMAND")
     one = add(commands, "serve", serve, common)
     one.add_argument("--self-check", action="store_true", help="run each hello first")
+    one.add_argument(OPTION, nargs=2, type=int, help=argparse.SUPPRESS)
     of_images = commands.add_parser(
         "images", help="Build images, or list them."
     ).add_subparsers(required=True, metavar="COMMAND")

@@ -14,6 +14,8 @@ from gateway.connection import Connection
 from metrics import instruments
 
 if TYPE_CHECKING:
+    from socket import socket
+
     from gateway.config import GatewayConfig
 
 _log = logging.getLogger(__name__)
@@ -24,13 +26,19 @@ _BACKLOG = 1024
 class _Server(WSGIServer):
     """A pywsgi server that knows its settings and its idle connections."""
 
-    def __init__(self, app: Any, config: GatewayConfig) -> None:
+    def __init__(
+        self, app: Any, config: GatewayConfig, listener: socket | None
+    ) -> None:
         super().__init__(
-            (config.host, config.port),
+            listener or (config.host, config.port),
             app,
-            backlog=_BACKLOG,
+            backlog=None if listener else _BACKLOG,
             # Named here, or else pywsgi asks the resolver, which may take long.
-            environ={"SERVER_NAME": config.host},
+            environ={
+                "SERVER_NAME": config.host,
+                # Then it accepts one connection at a time, and leaves others theirs.
+                "wsgi.multiprocess": listener is not None,
+            },
             spawn=Pool(config.connections_max),
             log=None,
             error_log=_log,
@@ -60,11 +68,16 @@ class _Server(WSGIServer):
 
 
 class GatewayServer:
-    """Serves the application over HTTP, from `start` to `stop`."""
+    """Serves the application over HTTP, from `start` to `stop`.
 
-    def __init__(self, app: Any, config: GatewayConfig) -> None:
+    listener: a socket that listens already, which other processes may share.
+    """
+
+    def __init__(
+        self, app: Any, config: GatewayConfig, listener: socket | None = None
+    ) -> None:
         self._config = config
-        self._server = _Server(app, config)
+        self._server = _Server(app, config, listener)
 
     @property
     def port(self) -> int:

@@ -12,6 +12,7 @@ from gateway.ports import ROOT, Directory, broker_trouble, fleet
 from gateway.replies import reply
 from metrics.instruments import REGISTRY
 from metrics.live import LIVE
+from metrics.shared import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,7 +68,7 @@ class Service:
     def metrics(self) -> Any:
         """Answer `GET /metrics`."""
         headers = {"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"}
-        return bottle.HTTPResponse(generate_latest(REGISTRY), 200, headers)
+        return bottle.HTTPResponse(generate_latest(shown()), 200, headers)
 
     def _language(self, name: str, status: LanguageStatus | None) -> dict[str, Any]:
         language = self._catalog.languages[name]

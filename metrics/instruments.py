@@ -11,16 +11,19 @@ REGISTRY = CollectorRegistry(auto_describe=True)
 
 _SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
+
 queue_depth = Gauge(
     "warmbox_queue_depth",
     "Leases waiting in a language's backlog.",
     ["language"],
+    multiprocess_mode="livesum",
     registry=REGISTRY,
 )
 containers = Gauge(
     "warmbox_containers",
     "Containers by state: starting, idle, busy, scrubbing.",
     ["language", "state"],
+    multiprocess_mode="livesum",
     registry=REGISTRY,
 )
 jobs_total = Counter(
@@ -46,6 +49,7 @@ pool_paused = Gauge(
     "warmbox_pool_paused",
     "1 while a pool waits before it starts containers again.",
     ["language"],
+    multiprocess_mode="livemax",
     registry=REGISTRY,
 )
 abandoned_total = Counter(
@@ -80,15 +84,18 @@ rejected_total = Counter(
 watchers = Gauge(
     "warmbox_watchers",
     "Open event streams.",
+    multiprocess_mode="livesum",
     registry=REGISTRY,
 )
 broker_up = Gauge(
     "warmbox_broker_up",
     "1 while the broker takes jobs.",
+    multiprocess_mode="livemin",
     registry=REGISTRY,
 )
 loop_lag_seconds = Gauge(
     "warmbox_loop_lag_seconds",
     "How late the event loop last woke a timer; the longest of the last minute.",
+    multiprocess_mode="livemax",
     registry=REGISTRY,
 )

@@ -207,3 +207,8 @@ def _refuse_contradictions(flat: Mapping[str, Any], sources: Mapping[str, str]) 
             f"role = {flat['role']} ({sources['role']}) needs a broker that it can "
             f"share with others, and broker = {EMBEDDED} ({sources['broker']})"
         )
+    if flat["gateways"] > 1 and flat["role"] != "gateway":
+        raise SettingsError(
+            f"gateways = {flat['gateways']} ({sources['gateways']}) is for processes "
+            f"that only take jobs, and role = {flat['role']} ({sources['role']})"
+        )

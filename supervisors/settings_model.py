@@ -159,6 +159,8 @@ class Settings(_Group):
     broker: Broker = EMBEDDED
     """`embedded`, or the URLs of RabbitMQ's nodes, comma separated."""
     role: Literal["all", "gateway", "worker"] = "all"
+    gateways: Annotated[int, Field(ge=1, le=64)] = 1
+    """Processes that share the port; more than one only for the role `gateway`."""
     secret: Secret = ""
     """What makes idempotency keys mean the same on all gateways; see `secret_of`."""
     admin_key: AdminKey = ""

@@ -78,7 +78,10 @@ FACTS = ("metrics.instruments", "metrics.live")
 """Where the owners of facts write them."""
 ALLOWED = {
     "actors": ("actors", "images.wire", "images.catalog", *FACTS),
-    "supervisors": ("supervisors", "actors", "images.catalog", *FACTS),
+    "supervisors": (
+        *("supervisors", "actors", "images.catalog", *FACTS),
+        "metrics.shared",
+    ),
     "gateway": ("gateway", "actors.messages", "images.catalog", "metrics"),
     "metrics": ("metrics",),
     "images": ("images",),
