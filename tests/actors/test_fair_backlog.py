@@ -132,6 +132,7 @@ class Comparison(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.backlog = FairBacklog()
+        self.rough = FairBacklog(exact_clients_max=0)
         self.model = Model()
         self.count = 0
 
@@ -139,17 +140,19 @@ class Comparison(RuleBasedStateMachine):
     def push(self, client: str, front: bool) -> None:
         self.count += 1
         self.backlog.push(client, str(self.count), front=front)
+        self.rough.push(client, str(self.count), front=front)
         (self.model.push_front if front else self.model.push)(client, self.count)
 
     @precondition(lambda self: self.model.round)
     @rule()
     def pop(self) -> None:
-        assert self.backlog.pop() == str(self.model.pop())
+        assert self.backlog.pop() == self.rough.pop() == str(self.model.pop())
 
     @rule(client=clients, data=st.data())
     def remove(self, client: str, data: st.DataObject) -> None:
         job = data.draw(st.integers(1, max(self.count, 1)))
         found = self.backlog.remove(client, str(job))
+        assert found == self.rough.remove(client, str(job))
         assert found == self.model.remove(client, job)
 
     @invariant()
@@ -162,6 +165,15 @@ class Comparison(RuleBasedStateMachine):
         for client, job in self.model.waiting():
             position = self.backlog.position(client, str(job))
             assert position == order.index(job) + 1
+
+    @invariant()
+    def of_many_clients_it_is_less_than_a_round_too_high(self) -> None:
+        order = self.model.order()
+        clients = len(self.model.round)
+        for client, job in self.model.waiting():
+            position = self.rough.position(client, str(job))
+            assert position is not None
+            assert order.index(job) + 1 <= position < order.index(job) + 1 + clients
 
 
 Comparison.TestCase.settings = settings(
