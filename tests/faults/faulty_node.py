@@ -91,4 +91,7 @@ class FaultyNode(Node):
 
     def runner_pid(self, container: str) -> int:
         """Return the container's first process, as this machine counts."""
-        return int(self.docker.inspect_container(container)["State"]["Pid"])
+        pid = int(self.docker.inspect_container(container)["State"]["Pid"])
+        if not pid:  # to a signal, 0 is whoever sends it, and all its kin
+            raise RuntimeError(f"{container} has ended")
+        return pid
