@@ -13,10 +13,9 @@ program  waits for a spec; may write the job's files; then executes a command or
          into the interpreter's start-up, which goes on to run the main file.
 starter  executes the language's starter when the container is clean; it does the
          waiting itself.
-janitor  after a job, as its uid: kills all that the uid runs, then removes all that
-         it left. Only its effective uid is the job's; the real and the saved one are
-         the guard's, which no other process has, so that the job's processes can't
-         signal it while it can signal them.
+killer   as a job's uid: kills all that the uid runs. Only its effective uid is the
+         job's; the real and the saved one are the guard's, which no other process has,
+         so that the job's processes can't signal it while it can signal them.
 
 For a language with a warm interpreter this file is executed by that interpreter's
 site start-up (in sitecustomize), on the command line of the program to come. It then
@@ -51,16 +50,10 @@ for _name in set(sys.modules) - _modules_before:
 BOX_GID = 990
 WORK = "/box/work"
 HOME = "/box/home"
-SHARED = ("/tmp", "/dev/shm", "/dev/mqueue")  # noqa: S108 - places to empty
-ENTRIES_MAX = 200_000
-PIECE_BYTES = 1 << 20
-PIECES_MAX = 256
-PAUSE_S = 0.0001
 FDS_MAX = 1024
 MESSAGE_BYTES = 1 << 16
 OOM_SCORE = b"500"
 STARTER_FD = 3
-_S_IFMT, _S_IFDIR, _S_IFREG = 0o170000, 0o040000, 0o100000
 
 
 def serve(control: _socket.socket) -> None:
@@ -139,8 +132,8 @@ def become(
     posix.setsid()
     posix.umask(0o022)
     try:
-        if role == "janitor":
-            janitor(uid, options["guard"], fds[0])
+        if role == "killer":
+            killer(uid, options["guard"], fds[0])
         elif role == "starter":
             starter(uid, fds, options)
         else:
@@ -326,24 +319,14 @@ def starter(uid: int, fds: list[int], options: "dict[str, Any]") -> None:
     posix.execve(options["path"], options["argv"], options["env"])
 
 
-# --------------------------------------------------------------------- janitor
+# ---------------------------------------------------------------------- killer
 
 
-def janitor(uid: int, guard: int, control: int) -> None:
-    """Kill, say so, wait for the word to clean, clean, and say that all went."""
+def killer(uid: int, guard: int, control: int) -> None:
+    """Kill, and say so."""
     drop(uid, BOX_GID, guard)
     kill_all()
     say(control, b"k")
-    if posix.read(control, 1) != b"c":
-        posix._exit(0)
-    kill_all()
-    budget = [ENTRIES_MAX]
-    for folder in SHARED:
-        empty(folder, budget)
-        stamp(folder)
-    for folder in (WORK, HOME):
-        remove(folder, budget)
-    say(control, b"+")
     posix._exit(0)
 
 
@@ -357,103 +340,6 @@ def kill_all() -> None:
         posix.kill(-1, _signal.SIGKILL)
     except ProcessLookupError:
         return
-
-
-def remove(folder: str, budget: list[int]) -> None:
-    """Remove a directory with all that is in it, if it is there."""
-    try:
-        posix.chmod(folder, 0o700)
-    except FileNotFoundError:
-        return
-    empty(folder, budget)
-    posix.rmdir(folder)
-
-
-def empty(folder: str, budget: list[int]) -> None:
-    """Remove all that this uid has in `folder`, at any depth.
-
-    Iterative and with one descriptor a level of one: a subdirectory's own
-    subdirectories are moved up beside it first, so depth costs nothing.
-    """
-    try:
-        top = posix.open(folder, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW)
-    except FileNotFoundError:
-        return
-    token = posix.urandom(8).hex()
-    while names := posix.listdir(top):
-        for name in names:
-            remove_entry(top, name, token, budget)
-    posix.close(top)
-
-
-def stamp(folder: str) -> None:
-    """Give the directory our own times: a job's say when it last wrote there."""
-    try:
-        top = posix.open(folder, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW)
-        name = posix.urandom(8).hex()
-        flags = posix.O_CREAT | posix.O_EXCL | posix.O_NOFOLLOW
-        posix.close(posix.open(name, flags, 0o600, dir_fd=top))
-        posix.unlink(name, dir_fd=top)
-        posix.listdir(top)
-        posix.close(top)
-    except OSError:
-        return  # nothing can be made there, by a job neither
-
-
-def remove_entry(top: int, name: str, token: str, budget: list[int]) -> None:
-    """Unlink one entry of `top`, or empty and remove the directory that it is.
-
-    token: begins the names of what is moved up; a job can't have guessed it.
-    """
-    spend(budget)
-    if not is_folder(top, name):
-        unlink(top, name)
-        return
-    posix.chmod(name, 0o700, dir_fd=top)
-    flags = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW
-    fd = posix.open(name, flags, dir_fd=top)
-    for child in posix.listdir(fd):
-        spend(budget)
-        if is_folder(fd, child):
-            posix.chmod(child, 0o700, dir_fd=fd)
-            place = f"{token}.{budget[0]}"
-            posix.rename(child, place, src_dir_fd=fd, dst_dir_fd=top)
-        else:
-            unlink(fd, child)
-    posix.close(fd)
-    posix.rmdir(name, dir_fd=top)
-
-
-def unlink(folder: int, name: str) -> None:
-    """Remove a file; a large one bit by bit.
-
-    To give back a hundred megabytes at once would keep a processor for so long that
-    the next job, in another container, had to wait for it.
-    """
-    found = posix.stat(name, dir_fd=folder, follow_symlinks=False)
-    large = found.st_blocks * 512 > PIECE_BYTES
-    if large and found.st_mode & _S_IFMT == _S_IFREG:
-        posix.chmod(name, 0o600, dir_fd=folder)
-        fd = posix.open(name, posix.O_WRONLY | posix.O_NOFOLLOW, dir_fd=folder)
-        step = max(PIECE_BYTES, found.st_size // PIECES_MAX)  # it may have holes
-        for length in range(found.st_size - step, 0, -step):
-            posix.ftruncate(fd, length)
-            select.select((), (), (), PAUSE_S)
-        posix.close(fd)
-    posix.unlink(name, dir_fd=folder)
-
-
-def is_folder(fd: int, name: str) -> bool:
-    """Tell whether the entry is itself a directory."""
-    mode = posix.stat(name, dir_fd=fd, follow_symlinks=False).st_mode
-    return mode & _S_IFMT == _S_IFDIR
-
-
-def spend(budget: list[int]) -> None:
-    """Count an entry; too many are left to the container's end."""
-    budget[0] -= 1
-    if budget[0] < 0:
-        raise OverflowError("too many entries")
 
 
 _control = _socket.socket(fileno=int(posix.environ[b"WARMBOX_LAUNCHER"]))

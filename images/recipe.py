@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 RUNNER_FILES = (
     "runner.py",
     "runner_children.py",
+    "runner_cleaner.py",
     "runner_host.py",
     "runner_job.py",
     "runner_kernel.py",

@@ -10,16 +10,16 @@ Each has fresh pipes.
 
 A job: its spec goes to the first child, which writes the files and executes the
 step; output goes to the host as it comes; the step ends when its process does, or at
-a limit (runner_step.py). Whatever is alive after a step is killed by a janitor: a
-child under the job's uid which the job's own processes can't signal. Then DONE goes to
-the host with the evidence, and the scrub begins: the janitor kills once more and
-removes all that the job left; meanwhile the next job's children are made; then the
-kernel is asked whether all is as it was (runner_kernel.py). READY says that the
-container is proven clean. In any other case DIRTY says why, and the host destroys the
-container.
+a limit (runner_step.py). Whatever is alive after a step is killed by a killer: a child
+under the job's uid which the job's own processes can't signal. Then DONE goes to the
+host with the evidence, and the scrub begins: when the kernel shows no process of the
+job any more, the runner removes all that the job left (runner_cleaner.py); the next
+job's children are made; then the kernel is asked whether all is as it was
+(runner_kernel.py). READY says that the container is proven clean. In any other case
+DIRTY says why, and the host destroys the container.
 
 The uid changes with each job, so that what a past job left can't touch the next one.
-The last uid of the container's range belongs to its janitors.
+The last uid of the container's range belongs to its killers.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ if __name__ == "__main__":  # in a container, whose folder has another name
     sys.modules["images"] = _images
 
 from images import wire
-from images.runner_children import BASE_ENV, WORK, Launcher, make_child, make_janitor
+from images.runner_children import BASE_ENV, WORK, Launcher, make_child, make_killer
+from images.runner_cleaner import clean
 from images.runner_host import READ_BYTES, Dirty, Host, wait_readable
 from images.runner_job import Files, open_job, rlimits
 from images.runner_kernel import (
@@ -87,9 +88,8 @@ class Runner:
         self.waiting: list[Child] = []
         """Prepared children of the job's steps that have not had their turn."""
         self.children: list[Child] = []
-        """All children of the current uid but the janitor."""
+        """All children of the current uid but a killer."""
         self.starter: Child | None = None
-        self.janitor: Child | None = None
         self.ooms = 0.0
         self.memory_kb = 0
         self.wake = self.hear_deaths()
@@ -242,9 +242,6 @@ class Runner:
             "limits": rlimits(job["processes"], spec["cpu_s"], spec.get("rlimits", {})),
             "then": {"fork": "return", "exec": "exit"}.get(warm, "exec"),
         }
-        if self.janitor:  # of the step before
-            self.janitor.close()
-            self.janitor = None
         if self.starter and not job["warm"]:
             self.starter.close()  # it ends, and counts no more
         child = self.waiting.pop(0) if self.waiting else self.make("program")
@@ -273,13 +270,32 @@ class Runner:
     # -------------------------------------------------------------------- scrub
 
     def kill(self) -> None:
-        """Have a janitor kill all that the job's uid runs."""
+        """Kill all that the job's uid runs, and wait until it is gone.
+
+        Who is to die may still do in the kernel what it had begun.
+        """
         deadline = time.monotonic() + self.config["scrub_s"]
-        self.janitor = make_janitor(self.launcher, (self.uid, self.guard), deadline)
-        self.janitor.expect(b"k", deadline)
-        self.launcher.await_exits([child.pid for child in self.children], deadline)
+        killer = make_killer(self.launcher, (self.uid, self.guard), deadline)
+        killer.expect(b"k", deadline)
+        killer.close()
+        pids = [killer.pid, *(child.pid for child in self.children)]
+        self.launcher.await_exits(pids, deadline)
         self.waiting = []
-        self.reap()
+        while not self.is_alone():
+            if time.monotonic() > deadline:
+                raise Dirty("left behind: processes")
+            wait_readable(self.wake, time.monotonic() + PAUSE_S)
+            self.drain_wake()
+            self.reap()
+
+    def is_alone(self) -> bool:
+        """Tell whether no process of the job is left."""
+        return processes() == {1, self.launcher.pid}
+
+    def drain_wake(self) -> None:
+        """Take note of the deaths so far."""
+        with suppress(BlockingIOError):
+            os.read(self.wake, READ_BYTES)
 
     def reap(self) -> None:
         """Bury the orphans that have died."""
@@ -296,22 +312,18 @@ class Runner:
 
     def scrub(self, deadline: float) -> None:
         """Bring the container back to its first state and prove it."""
-        if self.janitor is None:
+        self.reap()
+        if not self.is_alone():
             self.kill()
-        janitor, self.janitor = self.janitor, None
-        assert janitor  # noqa: S101 - kill made it
         for child in self.children:
             child.close()
         self.starter = None
-        janitor.control.sendall(b"c")
+        clean(self.uid, deadline)
         self.uid += 1
         if self.uid >= self.guard:
             raise Dirty("uids used up")
         self.launcher.exits.clear()
         self.prepare()
-        janitor.expect(b"+", deadline)
-        janitor.close()
-        self.launcher.await_exits([janitor.pid], deadline)
         self.verify(deadline)
 
     def verify(self, deadline: float) -> None:
@@ -325,8 +337,7 @@ class Runner:
 
     def differences(self) -> list[str]:
         """Name what is not as it was before the first job."""
-        with suppress(BlockingIOError):
-            os.read(self.wake, READ_BYTES)
+        self.drain_wake()
         self.reap()
         now = observe()
         found = [name for name in now if now[name] != self.baseline[name]]

@@ -14,10 +14,12 @@ from images.runner_host import Dirty, wait_readable
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-WORK = "/box/work"
+WORK, HOME = "/box/work", "/box/home"
+BOX_GID = 990
+"""The group that may make and remove these two."""
 BASE_ENV = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
-    "HOME": "/box/home",
+    "HOME": HOME,
     "TMPDIR": "/tmp",  # noqa: S108 - the container's own
     "LANG": "C.UTF-8",
     "USER": "box",
@@ -193,13 +195,13 @@ def make_child(
     return Child(pid, ours, ends)
 
 
-def make_janitor(launcher: Launcher, uids: tuple[int, int], deadline: float) -> Child:
-    """Make a janitor: it acts as the first uid, and the second keeps it safe."""
+def make_killer(launcher: Launcher, uids: tuple[int, int], deadline: float) -> Child:
+    """Make a killer: it acts as the first uid, and the second keeps it safe."""
     ours, theirs = socket.socketpair()
     with theirs:
         fds = [theirs.fileno()]
         options = {"guard": uids[1]}
-        pid = launcher.fork("janitor", uids[0], options, fds, deadline)
+        pid = launcher.fork("killer", uids[0], options, fds, deadline)
     return Child(pid, ours, ())
 
 

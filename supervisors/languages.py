@@ -84,7 +84,7 @@ def sandbox_config(settings: Settings, seccomp: str) -> SandboxConfig:
         runtimes=settings.runtime_of,
         seccomp=seccomp,
         reuse=settings.reuse,
-        # One uid is the janitor's, and one that of the job that waits after the last.
+        # One uid is the killer's, and one that of the job that waits after the last.
         jobs_max=min(settings.jobs_per_container_max, settings.uids_per_container - 2),
         age_s_max=settings.container_age_s_max,
         scrub_s=settings.scrub_s,

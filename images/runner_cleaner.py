@@ -1,0 +1,169 @@
+"""Removes all that a job has left in the places where it could write.
+
+The runner does this itself, when no process of the job is left, under the job's own
+uid: what it opens and removes it may because the job might have, and its capabilities
+rest meanwhile. Its real and saved uid stay root's, so nobody could signal it.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import stat
+import time
+from typing import TYPE_CHECKING
+
+from images.runner_children import BOX_GID, HOME, WORK
+from images.runner_host import Dirty
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SHARED = ("/tmp", "/dev/shm", "/dev/mqueue")  # noqa: S108 - places to empty
+ENTRIES_MAX = 200_000
+PIECE_BYTES = 1 << 20
+PIECES_MAX = 256
+PAUSE_S = 0.0001
+_BLOCK_BYTES = 512
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+
+
+def clean(uid: int, deadline: float) -> None:
+    """Remove it all; raises Dirty when that can't be done in time.
+
+    uid: the job's, of which no process may be left.
+    """
+    os.setegid(BOX_GID)
+    os.seteuid(uid)
+    try:
+        _Cleaner(deadline).clean()
+    except OSError as error:
+        raise Dirty(f"what was left can't be removed: {error}") from None
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+
+
+class _Cleaner:
+    """One cleaning."""
+
+    def __init__(self, deadline: float) -> None:
+        self._deadline = deadline
+        self._left = ENTRIES_MAX
+        self._token = os.urandom(8).hex()
+        """Begins the names of what is moved up; a job can't have guessed it."""
+
+    def clean(self) -> None:
+        for folder in SHARED:
+            self._empty(folder)
+            _stamp(folder)
+        for folder in (WORK, HOME):
+            self._remove(folder)
+
+    def _remove(self, folder: str) -> None:
+        """Remove a directory with all that is in it, if it is there."""
+        try:
+            os.chmod(folder, 0o700)
+        except FileNotFoundError:
+            return
+        self._empty(folder)
+        os.rmdir(folder)
+
+    def _empty(self, folder: str) -> None:
+        """Remove all that this uid has in `folder`, at any depth.
+
+        Iterative and with one descriptor a level of one: a subdirectory's own
+        subdirectories are moved up beside it first, so depth costs nothing.
+        """
+        try:
+            top = os.open(folder, _FOLDER)
+        except FileNotFoundError:
+            return
+        try:
+            while self._empty_once(top):
+                pass  # what was moved up may be behind where the reading was
+        finally:
+            os.close(top)
+
+    def _empty_once(self, top: int) -> bool:
+        """Remove what is found; False when nothing was."""
+        found = False
+        for entry in _entries(top):
+            found = True
+            self._remove_entry(top, entry)
+        return found
+
+    def _remove_entry(self, top: int, entry: os.DirEntry[str]) -> None:
+        """Unlink one entry of `top`, or empty and remove the directory that it is."""
+        self._spend()
+        name = entry.name
+        if not entry.is_dir(follow_symlinks=False):
+            self._unlink(top, name)
+            return
+        os.chmod(name, 0o700, dir_fd=top)
+        fd = os.open(name, _FOLDER, dir_fd=top)
+        try:
+            for child in _entries(fd):
+                self._spend()
+                if child.is_dir(follow_symlinks=False):
+                    os.chmod(child.name, 0o700, dir_fd=fd)
+                    place = f"{self._token}.{self._left}"
+                    os.rename(child.name, place, src_dir_fd=fd, dst_dir_fd=top)
+                else:
+                    self._unlink(fd, child.name)
+        finally:
+            os.close(fd)
+        os.rmdir(name, dir_fd=top)
+
+    def _unlink(self, folder: int, name: str) -> None:
+        """Remove a file; a large one bit by bit.
+
+        To give back a hundred megabytes at once would keep a processor for so long that
+        the next job, in another container, had to wait for it.
+        """
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        is_large = found.st_blocks * _BLOCK_BYTES > PIECE_BYTES
+        if is_large and stat.S_ISREG(found.st_mode):
+            os.chmod(name, 0o600, dir_fd=folder)
+            fd = os.open(name, os.O_WRONLY | os.O_NOFOLLOW, dir_fd=folder)
+            try:
+                # It may have holes, and be of any size.
+                step = max(PIECE_BYTES, found.st_size // PIECES_MAX)
+                for length in range(found.st_size - step, 0, -step):
+                    os.ftruncate(fd, length)
+                    select.select((), (), (), PAUSE_S)
+            finally:
+                os.close(fd)
+        os.unlink(name, dir_fd=folder)
+
+    def _spend(self) -> None:
+        """Count an entry; too many are left to the container's end."""
+        self._left -= 1
+        if self._left < 0:
+            raise Dirty("left behind: too many entries")
+        if time.monotonic() > self._deadline:
+            raise Dirty("left behind: more than can be removed in time")
+
+
+def _entries(folder: int) -> Iterator[os.DirEntry[str]]:
+    """Yield what is there, without a list of it all."""
+    with os.scandir(folder) as found:
+        yield from found
+
+
+def _stamp(folder: str) -> None:
+    """Give the directory our own times: a job's say when it last wrote there."""
+    try:
+        top = os.open(folder, _FOLDER)
+    except OSError:
+        return
+    try:
+        name = os.urandom(8).hex()
+        flags = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        os.close(os.open(name, flags, 0o600, dir_fd=top))
+        os.unlink(name, dir_fd=top)
+        os.listdir(top)
+    except OSError:
+        return  # nothing can be made there, by a job neither
+    finally:
+        os.close(top)
