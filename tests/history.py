@@ -236,6 +236,12 @@ class History:
             record.breaks[str(error)[:60]] += 1
             return []
 
+    def story(self, marker: str) -> str:
+        """Return what was seen of a job, and what each gateway told in the end."""
+        record = next(one for one in self.records if one.marker == marker)
+        told = "\n".join(f"  told: {log}" for log in record.logs)
+        return f"{marker}, {record.job_id}\n  seen: {record.events}\n{told}"
+
     def latencies_s(self) -> list[float]:
         """Return how long each job took that has ended, from its first POST on."""
         return [one.ended_at - one.posted_at for one in self.records if one.is_over]

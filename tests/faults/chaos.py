@@ -182,7 +182,8 @@ def play(broker: Broker, seed: int, minutes: float, places: Places) -> bool:
     here = places.enter("one" if broker == "embedded" else "cluster")
     warm_up(here)
     before = [look(node) for node in here.nodes]
-    chaos = Chaos(here, schedule, History(here.gateways, RUN_S))
+    history = History(here.gateways, RUN_S)
+    chaos = Chaos(here, schedule, history)
     verdict = chaos.run()
     left = leaks(before, here.nodes)
     print(f"  {verdict}\n  faults: {dict(chaos.done)}\n  leaked {left}", flush=True)
@@ -191,6 +192,8 @@ def play(broker: Broker, seed: int, minutes: float, places: Places) -> bool:
     holds = is_sound(verdict) and not chaos.violations and not left.is_any(MEMORY_MB)
     if not holds:
         explain(here, verdict, left)
+        for marker in [*verdict.lost[:2], *verdict.wrong[:2], *verdict.doubled[:2]]:
+            print(history.story(marker), file=sys.stderr)
     return holds
 
 
