@@ -99,7 +99,7 @@ def serve(args: Args) -> int:
     if not inherited:
         refuse_taken_port(settings.host, settings.port)
     refuse_less(settings)
-    stopping = stop_on_signals()
+    stopping = stop_on_signals(is_told_twice=inherited is not None)
     engine_port, service = start_service(settings, inherited)
     fallen = gevent.spawn(service.wait)
     fallen.link(lambda _: stopping.set())
@@ -184,6 +184,9 @@ def make_engine(settings: Settings) -> Engine:
 def built_images(catalog: Catalog) -> dict[str, str]:
     """Return the version of each language whose image is here."""
     images = list_images(engine(), catalog)
+    if stale := [one.name for one in images if one.state == "stale"]:
+        names = ", ".join(stale)
+        say(f"built from other sources than these: {names}; run.py images build")
     return {one.name: one.version for one in images if one.state != "missing"}
 
 
@@ -218,12 +221,15 @@ def refuse_taken_port(host: str, port: int) -> None:
             raise CommandError(f"cannot listen on {host}:{port}: {reason}") from error
 
 
-def stop_on_signals() -> Event:
-    """Return an event that the first signal sets. A second one ends the process."""
+def stop_on_signals(*, is_told_twice: bool = False) -> Event:
+    """Return an event that the first signal sets. A second one ends the process.
+
+    is_told_twice: a parent passes on what the whole group may have been sent already.
+    """
     stopping = Event()
 
     def stop() -> None:
-        if stopping.is_set():
+        if stopping.is_set() and not is_told_twice:
             os._exit(1)  # containers end by themselves when we let go of their stdin
         stopping.set()
 

@@ -134,6 +134,8 @@ class Container(Actor):
         self._run: RunJob | None = None
         self._tenant: str | None = None
         self._memory_mb = defaults.memory_mb
+        self._ready_memory_mb = defaults.memory_mb
+        """The limit when it last became ready, and what waits for a job was started."""
         self._phase: Literal["compile", "run"] = "run"
         self._begun = False
         self._output = OutputBuffer()
@@ -240,6 +242,7 @@ class Container(Actor):
 
     def _clean(self) -> None:
         """Be idle, or end if this was the last job."""
+        self._ready_memory_mb = self._memory_mb
         self.cancel_timer("start")
         self.cancel_timer("scrub")
         if self._state == "starting":
@@ -342,7 +345,8 @@ class Container(Actor):
         assert self._run is not None  # noqa: S101 - run_job set it
         job = self._run.lease.job
         compile_s = compile_wall_s(self._defaults.language)
-        self._to_runner(job_frame(job, self._defaults, compile_s))
+        waits_in_mb = self._ready_memory_mb
+        self._to_runner(job_frame(job, self._defaults, compile_s, waits_in_mb))
         self._begun = False
         self._steps_left = 1 if self._defaults.language.compile is None else 2
         self._output_left = job.limits.output_kb * 1024

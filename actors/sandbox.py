@@ -261,8 +261,17 @@ def for_gvisor(seccomp: str) -> str:
     return json.dumps(profile)
 
 
-def job_frame(job: Job, defaults: LanguageDefaults, compile_wall_s: float) -> bytes:
-    """Return the JOB frame of a job."""
+def job_frame(
+    job: Job,
+    defaults: LanguageDefaults,
+    compile_wall_s: float,
+    waits_in_mb: int | None = None,
+) -> bytes:
+    """Return the JOB frame of a job.
+
+    waits_in_mb: the container's memory when what waits in it was started; None is the
+    language's own.
+    """
     language = defaults.language
     names = [file.name for file in job.files]
     main = names[0]
@@ -293,14 +302,16 @@ def job_frame(job: Job, defaults: LanguageDefaults, compile_wall_s: float) -> by
         "env": dict(job.env),
         "processes": limits.processes,
         "steps": steps,
-        "warm": is_warm(job, defaults),
+        "warm": is_warm(job, defaults, waits_in_mb),
     }
     blobs = [file.content for file in job.files]
     payload = wire.pack_job(json.dumps(header).encode(), [*blobs, job.stdin])
     return wire.encode(wire.JOB, payload)
 
 
-def is_warm(job: Job, defaults: LanguageDefaults) -> bool:
+def is_warm(
+    job: Job, defaults: LanguageDefaults, waits_in_mb: int | None = None
+) -> bool:
     """Tell whether the interpreter or compiler that waits can take this job.
 
     It was started with the default environment and limits and the usual main file;
@@ -309,9 +320,11 @@ def is_warm(job: Job, defaults: LanguageDefaults) -> bool:
     language = defaults.language
     if language.warm is None or job.env or job.files[0].name != language.main:
         return False
+    names = SET_AT_START[language.warm.kind, language.warm.step]
+    if "memory_mb" in names and waits_in_mb not in {None, job.limits.memory_mb}:
+        return False
     return all(
-        getattr(job.limits, name) == getattr(language.limits, name)
-        for name in SET_AT_START[language.warm.kind, language.warm.step]
+        getattr(job.limits, name) == getattr(language.limits, name) for name in names
     )
 
 

@@ -243,7 +243,7 @@ class Runner:
             "then": {"fork": "return", "exec": "exit"}.get(warm, "exec"),
         }
         if self.starter and not job["warm"]:
-            self.starter.close()  # it ends, and counts no more
+            self.end_starter(deadline)
         child = self.waiting.pop(0) if self.waiting else self.make("program")
         child.tell(marshal.dumps(message), deadline)
         self.host.hold(wire.PHASE, json.dumps({"phase": spec["phase"]}).encode())
@@ -254,6 +254,20 @@ class Runner:
         texts = [WORK, str(len(argv)), *argv, *(f"{k}={v}" for k, v in env.items())]
         self.starter.tell("".join(f"{text}\0" for text in texts).encode(), deadline)
         return self.starter
+
+    def end_starter(self, deadline: float) -> None:
+        """End the starter that the job has no use for.
+
+        Not just its socket: until it noticed, its threads and its memory would count as
+        the job's.
+        """
+        if not self.starter:
+            return
+        self.starter.close()
+        if self.starter.pid not in self.launcher.exits:
+            os.kill(self.starter.pid, signal.SIGKILL)
+            self.launcher.await_exits([self.starter.pid], deadline)
+        self.starter = None
 
     def leftovers(self) -> bool:
         """Tell whether a step has left processes that the next one would meet."""

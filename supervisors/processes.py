@@ -88,21 +88,9 @@ class Processes:
         backoff, failures = Backoff(max_s=_STEADY_S), 0
         while True:
             started = time.monotonic()
-            process = subprocess.Popen(
-                self._command,
-                env=environ,
-                stdin=subprocess.DEVNULL,
-                pass_fds=self._fds,
-                start_new_session=True,  # a terminal's Ctrl-C is for the parent
-            )
-            self._running.add(process)
-            if stopping.is_set():  # just while it was being started
-                process.send_signal(signal.SIGTERM)
-            code = process.wait()
-            self._running.discard(process)
-            forget_process(process.pid, environ[FOLDER])
+            code = self._run_one(environ, stopping)
             if stopping.is_set():
-                return 0 if code == -signal.SIGTERM else code
+                return code
             now = time.monotonic()
             failures = 1 if now - started > _STEADY_S else failures + 1
             if self._too_often(now):
@@ -111,10 +99,31 @@ class Processes:
                 stopping.set()
                 return code
             delay_s = backoff.delay_s(failures)
-            words = "process %s has ended with %s: another one starts in %.1f s"
-            _log.warning(words, process.pid, code, delay_s)
+            words = "a process has ended with %s: another one starts in %.1f s"
+            _log.warning(words, code, delay_s)
             if stopping.wait(delay_s):
                 return 0
+
+    def _run_one(self, environ: dict[str, str], stopping: Event) -> int:
+        """Start one, wait for its end, and return its exit code."""
+        try:
+            process = subprocess.Popen(
+                self._command,
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                pass_fds=self._fds,
+                start_new_session=True,  # a terminal's Ctrl-C is for the parent
+            )
+        except OSError as error:  # no memory, or no process, just now
+            _log.warning("a process can't be started: %s", error)
+            return 1
+        self._running.add(process)
+        if stopping.is_set():  # just while it was being started
+            process.send_signal(signal.SIGTERM)
+        code = process.wait()
+        self._running.discard(process)
+        forget_process(process.pid, environ[FOLDER])
+        return 0 if stopping.is_set() and code == -signal.SIGTERM else code
 
     def _too_often(self, now: float) -> bool:
         self._ends.append(now)

@@ -266,6 +266,14 @@ def test_a_waiting_compiler_takes_jobs_that_leave_it_its_heap(
     assert is_warm(replace(job, limits=changed), defaults) is warm
 
 
+def test_a_waiting_compiler_has_its_heap_by_the_memory_it_found() -> None:
+    defaults = make_defaults(replace(C, warm=Warm("exec", ("cc",), "compile")))
+    job = make_job(language="c", files=(SourceFile("main.c", b""),))
+    assert is_warm(job, defaults, job.limits.memory_mb)
+    assert not is_warm(job, defaults, job.limits.memory_mb - 1)
+    assert is_warm(make_job(), make_defaults(), 1), "an interpreter has no heap to size"
+
+
 def test_a_waiting_compiler_has_a_compilers_limits() -> None:
     language = replace(C, warm=Warm("exec", ("cc",), "compile"))
     config = json.loads(runner_config(make_defaults(language), CONFIG, 1))

@@ -148,6 +148,48 @@ def test_a_compiler_waits_in_each_container(service: ServiceProcess) -> None:
     wait_until(wait, START_S, "each container has a compiler that waits")
 
 
+LIBRARY = """
+import java.nio.file.*;
+import java.util.Base64;
+class Main {
+    void main() throws Exception {
+        byte[] helper = Files.readAllBytes(Path.of("Helper.class"));
+        System.out.print(Base64.getEncoder().encodeToString(helper));
+    }
+}
+class Helper { static int answer() { return 42; } }
+"""
+
+
+def test_a_waiting_compiler_finds_the_jobs_classes(service: ServiceProcess) -> None:
+    helper = service.api.run("java", LIBRARY).stdout.decode()
+    main = "class Main { void main() { IO.println(Helper.answer()); } }"
+    files = [
+        {"name": "Main.java", "content": main},
+        {"name": "Helper.class", "content": helper, "encoding": "base64"},
+    ]
+    for env in ({}, {"A": "1"}):
+        assert service.api.run("java", files=files, env=env).stdout == b"42\n"
+
+
+def test_a_compiler_that_waits_in_vain_costs_the_job_nothing(
+    service: ServiceProcess,
+) -> None:
+    hello = JAVA["hello"]["Main.java"]
+    for _ in range(6):
+        found = service.api.run("java", hello, limits={"processes": 20})
+        assert found.outcome == "success", found.compiled
+
+
+def test_a_waiting_compilers_heap_is_not_the_last_jobs(service: ServiceProcess) -> None:
+    methods = "\n".join(f"  int m{n}(int a) {{ return a + {n}; }}" for n in range(2500))
+    large = f"class Main {{\n{methods}\n  void main() {{ IO.println(m7(1)); }}\n}}"
+    for _ in range(6):  # one for each container, at least
+        service.api.run("java", JAVA["hello"]["Main.java"], limits={"memory_mb": 16})
+    found = service.api.run("java", large)
+    assert (found.outcome, found.stdout) == ("success", b"8\n"), found
+
+
 @pytest.mark.parametrize("name", JAVA)
 def test_javac(service: ServiceProcess, name: str) -> None:
     files = [{"name": path, "content": text} for path, text in JAVA[name].items()]

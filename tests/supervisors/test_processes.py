@@ -57,6 +57,11 @@ def test_an_end_that_was_not_well_is_told(tmp_path: Path) -> None:
     assert running.get(timeout=20) is False
 
 
+def test_what_cannot_be_started_is_an_end_like_any_other() -> None:
+    processes = Processes(["/nonexistent"], 1, "127.0.0.1", 0)
+    assert processes.run(Event()) is False
+
+
 def test_a_taken_port_is_an_error_that_names_it() -> None:
     with listen("127.0.0.1", 0) as held:
         port = held.getsockname()[1]
