@@ -30,7 +30,7 @@ from actors.broker.embedded_store import EmbeddedStore
 from actors.broker.link import BrokerHealth, Link
 from actors.broker.outbox import Outbox
 from actors.broker.publisher import AmqpPublisher
-from actors.broker.stream import AmqpStream
+from actors.broker.stream import AmqpStream, Reading
 from actors.broker.topology import Topology
 from actors.container import Container, EnginePort
 from actors.event_relay import EventRelay
@@ -145,7 +145,10 @@ def amqp_specs(plan: Plan) -> Iterator[ChildSpec]:
             lambda c: AmqpConsumer.start(c, link, prefetch, plan.worker_id, BROKER),
         )
     if plan.reads_events:
-        yield ChildSpec("events", lambda c: AmqpStream.start(c, link, ttl_s, FLEET))
+        reading = Reading()
+        yield ChildSpec(
+            "events", lambda c: AmqpStream.start(c, link, reading, ttl_s, FLEET)
+        )
 
 
 # --------------------------------------------------------------------- parts

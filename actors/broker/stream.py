@@ -2,9 +2,10 @@
 
 Whoever subscribes with offset 0 gets all that may still be asked for; with another,
 what follows. After a lost connection the reading goes on by itself, from a little
-before when the last message was sent, and what has been seen is left out. (Not by the
-offset: in a stream that was made anew, as on a broker that has lost its disk, an old
-offset is never reached.)
+before when the last message was sent, and what has been seen is left out; so it does
+after a crash of this actor, which what it knows of that outlives. Never by an offset of
+the stream: in one that was made anew, as on a broker that has lost its disk, an old
+offset is never reached. The offsets told to the subscriber are our own count.
 
 A nack on a stream costs the connection, and so may the end of a consumer. So nothing
 is ever handed back: to read from elsewhere, the connection is made anew.
@@ -15,7 +16,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from actors.broker.amqp import AmqpConnection
 from actors.broker.codec import CodecError
@@ -48,8 +49,23 @@ MARGIN_S = 120.0
 and what clocks differ by."""
 
 
+class Reading:
+    """What the subscriber has been told; it outlives the actor that tells."""
+
+    def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget it all: somebody wants to hear it anew."""
+        self.seen = Seen()
+        self.read_to = 0.0
+        """When the newest message that was read was sent, by its sender's clock."""
+
+
 class AmqpStream(AmqpConnection):
-    """result_ttl_s: from how long ago a new subscriber reads.
+    """reading: what a predecessor has told, for this one to go on.
+
+    result_ttl_s: from how long ago a new subscriber reads.
 
     fleet_name: the actor that hears the workers' reports.
     """
@@ -58,21 +74,18 @@ class AmqpStream(AmqpConnection):
         self,
         context: Context,
         link: Link,
+        reading: Reading,
         result_ttl_s: float,
         fleet_name: str,
         customers: str = "root/",
     ) -> None:
         super().__init__(context, link)
+        self._reading = reading
         self._result_ttl_s = result_ttl_s
         self._fleet = fleet_name
         self._customers = customers
         self._subscriber = ""
-        self._start: Any = None
-        """Where the first connection begins to read: an offset, or a span of time."""
         self._next = 0
-        self._read_to = 0.0
-        """When the newest message that was read was sent, by its sender's clock."""
-        self._seen = Seen()
         self._is_empty = False
         self._complained = False
 
@@ -97,9 +110,8 @@ class AmqpStream(AmqpConnection):
         is_first = not self._subscriber
         self._subscriber = message.subscriber
         self._next = message.offset
-        self._start = message.offset or span(self._result_ttl_s + MARGIN_S)
-        self._read_to = 0.0
-        self._seen = Seen()
+        if not message.offset:
+            self._reading.begin()
         if not self._is_usable:
             return
         if is_first:
@@ -113,10 +125,11 @@ class AmqpStream(AmqpConnection):
             self._read()
 
     def _read(self) -> None:
-        start = self._start
-        if self._read_to:
-            start = span(time.time() - self._read_to + MARGIN_S)
-        if self._is_empty and isinstance(start, str):
+        read_to = self._reading.read_to
+        start = span(self._result_ttl_s + MARGIN_S)
+        if read_to:
+            start = span(time.time() - read_to + MARGIN_S)
+        if self._is_empty:
             # In a stream without any message, a span of time begins a little after
             # now: the first that is published just then would be missed.
             start = "first"
@@ -132,7 +145,8 @@ class AmqpStream(AmqpConnection):
         """Pass on what is new, and let the server send more."""
         if self._is_stale(message.generation):
             return
-        self._read_to = max(self._read_to, min(message.sent_at, time.time()))
+        sent_at = min(message.sent_at, time.time())
+        self._reading.read_to = max(self._reading.read_to, sent_at)
         if self._is_usable:
             self._open_wire.ack(message.tag)
         try:
@@ -148,16 +162,14 @@ class AmqpStream(AmqpConnection):
         if message.kind == "report":
             report = decode_report(message.body)
             self.tell(self._fleet, WorkerReported(report))
-        elif is_new(self._seen, message.headers):
+        elif is_new(self._reading.seen, message.headers):
             run = str(message.headers.get("publisher", ""))
-            self._send_on(decode_events(message.body, run), message.headers)
+            self._send_on(decode_events(message.body, run))
 
-    def _send_on(self, events: tuple[JobEvent, ...], headers: Any) -> None:
+    def _send_on(self, events: tuple[JobEvent, ...]) -> None:
         offset = self._next
-        follows = headers.get("x-stream-offset")
-        self._next = max(offset, follows if isinstance(follows, int) else 0) + 1
-        received = EventsReceived(events, offset, self._next)
-        self.tell(self._subscriber, received)
+        self._next += 1
+        self.tell(self._subscriber, EventsReceived(events, offset, self._next))
 
 
 def span(seconds: float) -> str:

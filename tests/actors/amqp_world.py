@@ -18,7 +18,7 @@ from actors.broker.embedded_store import EmbeddedStore
 from actors.broker.link import BrokerHealth, Link
 from actors.broker.outbox import Outbox
 from actors.broker.publisher import AmqpPublisher
-from actors.broker.stream import AmqpStream
+from actors.broker.stream import AmqpStream, Reading
 from actors.broker.topology import DEAD, Topology
 from actors.directory import AnyRef, Directory
 from actors.messages import (
@@ -203,6 +203,7 @@ class AmqpProcess(Process):
         topology = Topology(("python", "c"), queue_max, TTL_S)
         self.link = Link(urls, topology, lambda _: 0.05, self.health)
         self.outbox = Outbox()
+        self.reading = Reading()
         self.worker_id, self.prefetch = worker_id, prefetch
 
     def start_all(self) -> None:
@@ -220,7 +221,7 @@ class AmqpProcess(Process):
         self.start(AmqpConsumer, CONSUMER, *arguments)
 
     def start_stream(self) -> None:
-        self.start(AmqpStream, EVENTS_NAME, self.link, TTL_S, FLEET)
+        self.start(AmqpStream, EVENTS_NAME, self.link, self.reading, TTL_S, FLEET)
 
     def wait_state(self, name: str, state: str = "open") -> BrokerStatus:
         """Ask until the connection is in this state: nobody tells when it is."""

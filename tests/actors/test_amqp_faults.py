@@ -39,6 +39,7 @@ from actors.messages import (
     CancelJob,
     DescribeBroker,
     EventsConfirmed,
+    EventsReceived,
     Finished,
     Job,
     JobDelivered,
@@ -614,3 +615,22 @@ def test_a_stream_reader_that_crashed_goes_on_where_it_was_told(
     process.read(next_offset)
     assert process.wait_streamed(second, 1)
     assert process.streamed(first) == []
+
+
+def test_a_stream_reader_hears_all_once_whatever_comes_in_turns(
+    rabbitmq: RabbitServer, process: AmqpProcess
+) -> None:
+    jobs = [process.accepted() for _ in range(8)]
+    for is_crash in (True, False, True, False, True):
+        assert process.wait_streamed(jobs[-1], 1)
+        if is_crash:
+            process.crash(EVENTS_NAME)
+            started = len(process.relay.of(BrokerStarted))
+            process.start_stream()
+            process.relay.wait(BrokerStarted, started + 1)
+            process.read(process.relay.of(EventsReceived)[-1].next_offset)
+        else:
+            cut_all(rabbitmq)
+        jobs += [process.accepted_again() for _ in range(2)]
+    assert process.wait_streamed(jobs[-1], 1)
+    assert [len(process.streamed(job)) for job in jobs] == [1] * len(jobs)
