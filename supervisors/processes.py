@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -162,6 +163,8 @@ class Inherited:
 
     def _follow(self, stopping: Event) -> None:
         wait_read(self._lifeline)
+        # Nobody else is left to do it, and none of us will be asked any more.
+        shutil.rmtree(os.environ.get(FOLDER, ""), ignore_errors=True)
         if stopping.is_set():
             os._exit(1)
         stopping.set()

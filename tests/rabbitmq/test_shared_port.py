@@ -93,8 +93,12 @@ def test_a_stop_ends_all_in_order(gateway: Node) -> None:
 
 def test_they_do_not_outlive_their_parent(gateway: Node) -> None:
     pids = children(gateway)
+    environ = Path(f"/proc/{min(pids)}/environ").read_text().split("\0")
+    (folder,) = [one for one in environ if one.startswith("PROMETHEUS_MULTIPROC_DIR=")]
+    assert Path(folder.partition("=")[2]).exists()
     gateway.kill()
     wait_until(lambda: not any(map(is_alive, pids)), END_S, "all have ended")
+    assert not Path(folder.partition("=")[2]).exists()
 
 
 def is_alive(pid: int) -> bool:
