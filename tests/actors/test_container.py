@@ -47,9 +47,11 @@ from actors.messages import (
     Retire,
     SendStdin,
     SlotFreed,
+    SourceFile,
     Started,
 )
 from images import wire
+from images.catalog import Warm
 from metrics import instruments
 from metrics.instruments import REGISTRY
 from metrics.live import LIVE, ContainerFact
@@ -578,6 +580,26 @@ def test_the_limit_is_set_only_where_it_changes(box: Box) -> None:
         box.busy(limited(memory_mb, f"j{number}"))
         box.twin.done()
     assert box.engine.memory_mb == [64, 256]
+
+
+def test_a_compiler_that_waits_has_its_heap_by_the_limit_that_it_found(
+    world: World,
+) -> None:
+    warm = Warm("exec", ("cc",), "compile")
+    box = Box(world, replace(C, warm=warm))
+    found = []
+    for number, memory_mb in enumerate((256, 64, 256, 256)):
+        job = make_job(
+            f"j{number}",
+            language="c",
+            files=(SourceFile("main.c", b""),),
+            limits=replace(LIMITS, memory_mb=memory_mb),
+        )
+        box.idle().tell(make_run(job))
+        ((_, payload),) = box.twin.take()
+        found.append(json.loads(wire.unpack_job(payload)[0])["warm"])
+        box.twin.done()
+    assert found == [True, False, False, True]
 
 
 def test_what_is_said_meanwhile_follows_the_job(box: Box) -> None:

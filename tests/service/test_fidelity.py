@@ -181,15 +181,6 @@ def test_a_compiler_that_waits_in_vain_costs_the_job_nothing(
         assert found.outcome == "success", found.compiled
 
 
-def test_a_waiting_compilers_heap_is_not_the_last_jobs(service: ServiceProcess) -> None:
-    methods = "\n".join(f"  int m{n}(int a) {{ return a + {n}; }}" for n in range(2500))
-    large = f"class Main {{\n{methods}\n  void main() {{ IO.println(m7(1)); }}\n}}"
-    for _ in range(6):  # one for each container, at least
-        service.api.run("java", JAVA["hello"]["Main.java"], limits={"memory_mb": 16})
-    found = service.api.run("java", large)
-    assert (found.outcome, found.stdout) == ("success", b"8\n"), found
-
-
 @pytest.mark.parametrize("name", JAVA)
 def test_javac(service: ServiceProcess, name: str) -> None:
     files = [{"name": path, "content": text} for path, text in JAVA[name].items()]
