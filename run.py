@@ -11,7 +11,6 @@ import logging
 import os
 import secrets
 import signal
-import socket
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -58,7 +57,7 @@ from supervisors.languages import (
     sandbox_config,
 )
 from supervisors.options import settings_of, settings_options
-from supervisors.processes import OPTION, Inherited, Processes
+from supervisors.processes import OPTION, Inherited, Processes, listen
 from supervisors.service import Service
 from supervisors.settings import Settings, SettingsError, to_text
 from supervisors.tree import tree
@@ -211,14 +210,10 @@ def gateway_config(settings: Settings) -> GatewayConfig:
 
 def refuse_taken_port(host: str, port: int) -> None:
     """Find out before anything is started that nobody else listens there."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            reason = error.strerror
-            raise CommandError(f"cannot listen on {host}:{port}: {reason}") from error
+    try:
+        listen(host, port).close()
+    except OSError as error:
+        raise CommandError(error.strerror) from error
 
 
 def stop_on_signals(*, is_told_twice: bool = False) -> Event:

@@ -64,11 +64,6 @@ class Processes:
         self._ends: deque[float] = deque(maxlen=_ENDS_MAX * count)
         self._have_fallen = False
 
-    @property
-    def port(self) -> int:
-        """The port that is listened on."""
-        return int(self._listener.getsockname()[1])
-
     def run(self, stopping: Event) -> bool:
         """Keep them running until `stopping` is set; tell whether all ended well."""
         with tempfile.TemporaryDirectory(prefix="warmbox-metrics-") as folder:

@@ -5,7 +5,7 @@ what follows. After a lost connection the reading goes on by itself, from a litt
 before when the last message was sent, and what has been seen is left out; so it does
 after a crash of this actor, which what it knows of that outlives. Never by an offset of
 the stream: in one that was made anew, as on a broker that has lost its disk, an old
-offset is never reached. The offsets told to the subscriber are our own count.
+offset is never reached. The offsets that are told only order what is told.
 
 A nack on a stream costs the connection, and so may the end of a consumer. So nothing
 is ever handed back: to read from elsewhere, the connection is made anew.
@@ -16,7 +16,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from actors.broker.amqp import AmqpConnection
 from actors.broker.codec import CodecError
@@ -32,6 +32,8 @@ from actors.messages import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from actors.actor import Context
     from actors.broker.connection_messages import (
         ConsumerCancelled,
@@ -66,7 +68,6 @@ class AmqpStream(AmqpConnection):
     """reading: what a predecessor has told, for this one to go on.
 
     result_ttl_s: from how long ago a new subscriber reads.
-
     fleet_name: the actor that hears the workers' reports.
     """
 
@@ -164,11 +165,15 @@ class AmqpStream(AmqpConnection):
             self.tell(self._fleet, WorkerReported(report))
         elif is_new(self._reading.seen, message.headers):
             run = str(message.headers.get("publisher", ""))
-            self._send_on(decode_events(message.body, run))
+            self._send_on(decode_events(message.body, run), message.headers)
 
-    def _send_on(self, events: tuple[JobEvent, ...]) -> None:
-        offset = self._next
-        self._next += 1
+    def _send_on(
+        self, events: tuple[JobEvent, ...], headers: Mapping[str, Any]
+    ) -> None:
+        # By the stream's own, where that goes on: a subscriber that has heard some
+        # twice, as a new reading may begin elsewhere, knows them by it.
+        offset, place = self._next, headers.get("x-stream-offset")
+        self._next = max(offset, place if isinstance(place, int) else 0) + 1
         self.tell(self._subscriber, EventsReceived(events, offset, self._next))
 
 
