@@ -556,17 +556,25 @@ class RestartChildren:
 
 
 @dataclass(frozen=True, slots=True)
-class PoolStarted:
-    """A pool is up anew, and knows nothing of what was wanted of its predecessor."""
-
-    language: str
-
-
-@dataclass(frozen=True, slots=True)
 class GrowPool:
     """Jobs wait, none of the language's containers is idle, slots are free."""
 
     wanted: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectDemand:
+    """So many of the language's containers will be in use when one could be ready."""
+
+    containers: int
+
+
+@dataclass(frozen=True, slots=True)
+class StartTook:
+    """So long it took one of the language's containers to be ready."""
+
+    language: str
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,17 +15,23 @@ A slot is taken at the match and freed by whichever comes first: the container s
 that its job has ended (`SlotFreed`), is idle again, or is gone; or the queue declines
 because the job was cancelled meanwhile. Each is safe to hear twice.
 
-When a language has jobs waiting, slots are free and none of its containers is idle,
-its pool is asked to grow; when the pool has too many, the scheduler picks those to
-retire, since only it knows that they will not be given a job in the same moment.
+While there are jobs, the demand is looked at in short intervals (demand.py). When a
+language has jobs waiting, slots are free and none of its containers is idle, its pool
+is asked to grow, unless those jobs will have run before another container could start;
+and when the demand keeps rising, the pool is told what to expect, so that it starts
+ahead.
+When the pool has too many, the scheduler picks those to retire, since only it knows
+that they will not be given a job in the same moment.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import defaultdict
+from typing import TYPE_CHECKING, NamedTuple
 
 from actors.actor import Actor, Context
-from actors.messages import DispatchJob, GrowPool, ReportState, Retire
+from actors.demand import SAMPLE_S, Demand
+from actors.messages import DispatchJob, ExpectDemand, GrowPool, ReportState, Retire
 
 if TYPE_CHECKING:
     from actors.messages import (
@@ -35,14 +41,21 @@ if TYPE_CHECKING:
         ContainerIdle,
         DispatchDeclined,
         JobsWaiting,
-        PoolStarted,
         SlotFreed,
+        StartTook,
         TrimIdle,
     )
 
 
 HEAR_S = 1.0
 """Answers take milliseconds; but one container that hangs must not hold up all."""
+
+
+class Slot(NamedTuple):
+    """What a container that runs a job holds, and since when."""
+
+    language: str
+    since: float
 
 
 class Scheduler(Actor):
@@ -58,8 +71,11 @@ class Scheduler(Actor):
         self._running_max = running_max
         self._waiting: dict[str, int] = {}
         self._idle: dict[str, dict[str, float]] = {}
-        self._running: dict[str, str] = {}
-        self._grow_asked: dict[str, int] = {}
+        self._running: dict[str, Slot] = {}
+        self._cleaned: defaultdict[str, set[str]] = defaultdict(set)
+        """Containers that have run a job and will be idle, or gone, in a moment."""
+        self._demand: defaultdict[str, Demand] = defaultdict(Demand)
+        self._is_sampling = False
         self._unheard: set[str] = set()
         """Containers that have not answered yet whether they hold a slot."""
 
@@ -74,8 +90,11 @@ class Scheduler(Actor):
             self.set_timer("hear", HEAR_S)
 
     def time_out(self, name: str) -> None:
-        """Go on without those that do not answer."""
-        self._unheard.clear()
+        """Look at the demand, or go on without those that do not answer."""
+        if name == "sample":
+            self._is_sampling = False
+        else:
+            self._unheard.clear()
         self._match()
 
     # ------------------------------------------------------------------- facts
@@ -88,7 +107,8 @@ class Scheduler(Actor):
     def container_idle(self, message: ContainerIdle) -> None:
         """Note a container that can take a job."""
         self._unheard.discard(message.container)
-        self._running.pop(message.container, None)
+        self._free_slot(message.container)
+        self._cleaned[message.language].discard(message.container)
         idle = self._idle.setdefault(message.language, {})
         idle.setdefault(message.container, self.now())
         self._match()
@@ -96,36 +116,41 @@ class Scheduler(Actor):
     def container_busy(self, message: ContainerBusy) -> None:
         """Note what runs since before we started."""
         self._idle.get(message.language, {}).pop(message.container, None)
-        self._running[message.container] = message.language
+        self._running[message.container] = Slot(message.language, self.now())
         self._unheard.discard(message.container)
         self._match()
 
     def slot_freed(self, message: SlotFreed) -> None:
         """Another job may run while this container is scrubbed."""
         self._unheard.discard(message.container)
-        self._running.pop(message.container, None)
+        self._free_slot(message.container)
         self._match()
+
+    def _free_slot(self, container: str) -> None:
+        slot = self._running.pop(container, None)
+        if slot is not None:
+            self._demand[slot.language].job_took(self.now() - slot.since)
+            self._cleaned[slot.language].add(container)
 
     def dispatch_declined(self, message: DispatchDeclined) -> None:
         """Nothing waited: the container is idle as before."""
-        language = self._running.pop(message.container, None)
-        if language is not None:
-            idle = self._idle.setdefault(language, {})
+        slot = self._running.pop(message.container, None)
+        if slot is not None:
+            idle = self._idle.setdefault(slot.language, {})
             idle.setdefault(message.container, self.now())
         self._match()
 
     def container_gone(self, message: ContainerGone) -> None:
         """Forget the container."""
         self._unheard.discard(message.container)
+        self._cleaned[message.language].discard(message.container)
         self._running.pop(message.container, None)
         self._idle.get(message.language, {}).pop(message.container, None)
-        self._grow_asked.pop(message.language, None)  # it may be one that we asked for
         self._match()
 
-    def pool_started(self, message: PoolStarted) -> None:
-        """Ask anew for what its predecessor was asked for."""
-        self._grow_asked.pop(message.language, None)
-        self._match()
+    def start_took(self, message: StartTook) -> None:
+        """Note how far ahead a container has to be asked for."""
+        self._demand[message.language].start_took(message.seconds)
 
     # ---------------------------------------------------------------- settling
 
@@ -138,7 +163,8 @@ class Scheduler(Actor):
             if language is None:
                 break
             self._dispatch(language)
-        self._ask_for_more()
+        if not self._is_sampling:
+            self._sample()
 
     def _next_language(self) -> str | None:
         """Return the next language in turn with a job and a container for it."""
@@ -153,18 +179,37 @@ class Scheduler(Actor):
         container, since = self._idle[language].popitem()
         if self.tell(f"{self._languages}{language}/queue", DispatchJob(container)):
             self._waiting[language] = count - 1
-            self._running[container] = language
+            self._running[container] = Slot(language, self.now())
         else:
             self._idle[language][container] = since  # the queue is being restarted
 
-    def _ask_for_more(self) -> None:
+    # ------------------------------------------------------------------- demand
+
+    def _sample(self) -> None:
+        """Look at the demand, and have the pools start what it will have use for."""
         free = self._running_max - len(self._running)
-        for language, count in self._waiting.items():
-            starved = count > 0 and not self._idle.get(language)
-            wanted = min(count, free) if starved else 0
-            if wanted > 0 and wanted != self._grow_asked.get(language):
-                self.tell(f"{self._languages}{language}/pool", GrowPool(wanted))
-            self._grow_asked[language] = wanted
+        ages: defaultdict[str, list[float]] = defaultdict(list)
+        for slot in self._running.values():
+            ages[slot.language].append(self.now() - slot.since)
+        for language in dict.fromkeys((*self._waiting, *ages, *self._demand)):
+            waiting = self._waiting.get(language, 0)
+            demand = self._demand[language]
+            pool = f"{self._languages}{language}/pool"
+            is_starved = free > 0 and waiting > 0 and not self._idle.get(language)
+            in_use = len(ages[language]) + min(waiting, free)
+            demand.sample(in_use, is_starved=is_starved)
+            if is_starved:
+                present = len(ages[language]) + len(self._cleaned[language])
+                missing = demand.missing(waiting, ages[language], present)
+                wanted = min(missing, waiting, free)
+                if wanted > 0:
+                    self.tell(pool, GrowPool(wanted))
+            expected = min(demand.expected(), self._running_max)
+            if expected > in_use:
+                self.tell(pool, ExpectDemand(expected))
+        if not all(demand.is_over for demand in self._demand.values()):
+            self._is_sampling = True
+            self.set_timer("sample", SAMPLE_S)
 
     # ------------------------------------------------------------------ trimming
 

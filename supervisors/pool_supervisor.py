@@ -15,8 +15,8 @@ from actors.actor import Actor, Context
 from actors.messages import (
     ChildExited,
     ContainerFailed,
-    PoolStarted,
     PoolStatus,
+    StartTook,
     TrimIdle,
 )
 from metrics import instruments
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         Boot,
         ContainerReady,
         DescribePool,
+        ExpectDemand,
         GrowPool,
         ReportState,
     )
@@ -80,6 +81,8 @@ class PoolSupervisor(Actor):
         self._fleet = fleet
         self._told: PoolStatus | None = None
         self._children: dict[str, Child] = {}
+        self._started_at: dict[str, float] = {}
+        """When those that are not ready yet were started, by name."""
         self._ready: set[str] = set()
         self._wanted = size.warm
         self._failed: dict[str, str] = {}
@@ -90,7 +93,6 @@ class PoolSupervisor(Actor):
 
     def boot(self, message: Boot) -> None:
         """Fill the pool."""
-        self.tell(self._scheduler, PoolStarted(self._language))
         self._settle()
         self.set_timer("trim", self._size.idle_s / 2)
 
@@ -129,6 +131,7 @@ class PoolSupervisor(Actor):
             if f"{self.name}/{n}" not in self._children
         )
         name = f"{self.name}/{number}"
+        self._started_at[name] = self.now()
         self._children[name] = start_child(self, self._spec, name)
 
     def grow_pool(self, message: GrowPool) -> None:
@@ -140,11 +143,21 @@ class PoolSupervisor(Actor):
             self._wanted = min(self._size.size_max, max(self._wanted, size))
             self._settle()
 
+    def expect_demand(self, message: ExpectDemand) -> None:
+        """Start ahead, so that what is on its way to be wanted is ready by then."""
+        if message.containers > self._wanted:
+            self._wanted = min(self._size.size_max, message.containers)
+            self._settle()
+
     # --------------------------------------------------------------- containers
 
     def container_ready(self, message: ContainerReady) -> None:
         """Starting works (again)."""
         self._ready.add(message.container)
+        started = self._started_at.pop(message.container, None)
+        if started is not None:
+            took = StartTook(self._language, self.now() - started)
+            self.tell(self._scheduler, took)
         self._failures = 0
         self._make_known()
 
@@ -170,6 +183,7 @@ class PoolSupervisor(Actor):
             return  # a predecessor's
         del self._children[message.name]
         self._ready.discard(message.name)
+        self._started_at.pop(message.name, None)
         reason = self._failed.pop(message.name, "")
         if message.crashed:
             reason = message.reason

@@ -6,18 +6,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from actors.demand import SAMPLE_S
 from actors.messages import (
     ContainerBusy,
     ContainerGone,
     ContainerIdle,
     DispatchDeclined,
     DispatchJob,
+    ExpectDemand,
     GrowPool,
     JobsWaiting,
-    PoolStarted,
     ReportState,
     Retire,
     SlotFreed,
+    StartTook,
     TrimIdle,
 )
 from actors.scheduler import HEAR_S, Scheduler
@@ -76,6 +78,17 @@ class Plan:
     def asked_to_grow(self, language: str = "python") -> list[int]:
         asked = self.pools[language].take()
         return [m.wanted for m in asked if isinstance(m, GrowPool)]
+
+    def told_to_expect(self, language: str = "python") -> list[int]:
+        told = self.pools[language].take()
+        return [m.containers for m in told if isinstance(m, ExpectDemand)]
+
+    def run_jobs(self, count: int, each_s: float) -> None:
+        """Have jobs run in one container after another, each for so long."""
+        for _ in range(count):
+            self.idle(1)
+            self.world.clock.advance(each_s)
+            self.tell(SlotFreed(box(1)))
 
 
 @pytest.fixture
@@ -222,53 +235,113 @@ def test_an_idle_container_may_say_so_twice(plan: Plan) -> None:
 # ------------------------------------------------------------------------ growing
 
 
-def test_a_pool_is_asked_to_grow_by_what_waits_within_the_slots(plan: Plan) -> None:
+def test_the_first_job_of_a_language_without_containers_is_asked_for_at_once(
+    plan: Plan,
+) -> None:
     plan.wait(1)
     assert plan.asked_to_grow() == [1]
-    plan.wait(5)
+
+
+def test_a_pool_is_asked_for_no_more_than_waits_within_the_slots(plan: Plan) -> None:
+    plan.wait(500)
     assert plan.asked_to_grow() == [2]
 
 
-def test_a_pool_is_not_asked_the_same_twice(plan: Plan) -> None:
-    plan.wait(3)
-    plan.wait(3)
-    plan.wait(4)
-    assert plan.asked_to_grow() == [2]
+def test_a_pool_is_asked_as_long_as_a_container_is_missing(plan: Plan) -> None:
+    """It may have been started anew, or have lost one; what it starts it counts."""
+    plan.wait(1)
+    plan.world.clock.advance(2 * SAMPLE_S)
+    assert plan.asked_to_grow() == [1, 1, 1]
+    plan.idle(1)
+    plan.world.clock.advance(2 * SAMPLE_S)
+    assert plan.asked_to_grow() == []
 
 
 def test_a_pool_is_not_asked_while_no_slot_is_free(world: World) -> None:
     plan = Plan(world, running_max=1)
     plan.idle(1)
-    plan.wait(2)
+    plan.wait(9)
+    world.clock.advance(2)
     assert plan.asked_to_grow() == []
     plan.tell(SlotFreed(box(1)))
-    assert plan.asked_to_grow() == [1]
+    world.clock.advance(3 * SAMPLE_S)
+    assert set(plan.asked_to_grow()) == {1}
 
 
 def test_a_pool_is_not_asked_while_a_container_is_idle(plan: Plan) -> None:
-    plan.idle(1)
+    plan.idle(1, 2)
     plan.wait(1)
-    plan.tell(SlotFreed(box(1)))
+    plan.world.clock.advance(2)
     assert plan.asked_to_grow() == []
 
 
-def test_a_pool_that_lost_a_container_is_asked_again(plan: Plan) -> None:
-    plan.wait(1)
-    assert plan.asked_to_grow() == [1]
-    plan.tell(ContainerGone(box(1), "python"))
-    assert plan.asked_to_grow() == [1]
-
-
-def test_a_new_pool_is_asked_again(world: World, plan: Plan) -> None:
-    # Given a pool that was asked to grow, and is being restarted
-    plan.wait(1)
+def test_a_pool_is_not_asked_for_what_will_have_run_by_then(plan: Plan) -> None:
+    # Given jobs that end quickly, and some that wait while their container is scrubbed
+    plan.wait(50)
+    plan.run_jobs(20, each_s=0.005)
     plan.asked_to_grow()
-    world.directory.strike("root/languages/python/pool", plan.pools["python"].ref)
+    plan.wait(20)
+    plan.world.clock.advance(SAMPLE_S)
+    assert plan.asked_to_grow() == []
+    # When one of them takes long
+    plan.idle(1)
+    plan.world.clock.advance(1)
+    assert plan.asked_to_grow()[-1] == 1
+
+
+def test_a_container_that_is_scrubbed_for_ever_is_not_counted_on(plan: Plan) -> None:
+    plan.idle(1)
+    plan.wait(1)
+    plan.tell(SlotFreed(box(1)))
+    plan.wait(1)
+    plan.world.clock.advance(SAMPLE_S)
+    assert plan.asked_to_grow() == []
     plan.tell(ContainerGone(box(1), "python"))
-    # When the new one, which knows nothing of it, has started
-    plan.pools["python"] = world.probe("root/languages/python/pool")
-    plan.tell(PoolStarted("python"))
+    plan.world.clock.advance(SAMPLE_S)
     assert plan.asked_to_grow() == [1]
+
+
+def test_a_pool_is_told_of_a_demand_that_keeps_rising(world: World) -> None:
+    plan = Plan(world, running_max=60)
+    for count in range(1, 40):
+        plan.wait(count)
+        world.clock.advance(SAMPLE_S)
+    told = plan.told_to_expect()
+    assert told == sorted(told)
+    # One more each tenth of a second, and a start takes a second
+    assert 45 <= told[-1] <= 53
+    # When it rises no more
+    world.clock.advance(4)
+    plan.told_to_expect()
+    world.clock.advance(4)
+    assert plan.told_to_expect() == []
+
+
+def test_no_more_is_expected_than_there_are_slots(world: World) -> None:
+    plan = Plan(world, running_max=4)
+    for count in range(1, 20):
+        plan.wait(count)
+        world.clock.advance(SAMPLE_S)
+    assert set(plan.told_to_expect()) <= {2, 3, 4}
+
+
+def test_a_slow_start_is_asked_for_earlier(world: World) -> None:
+    plan = Plan(world, running_max=200)
+    plan.tell(*(StartTook("c", 5.0) for _ in range(9)))
+    for count in range(1, 31):
+        plan.wait(count)
+        plan.wait(count, "c")
+        world.clock.advance(SAMPLE_S)
+    ahead = plan.told_to_expect()[-1] - 30
+    assert plan.told_to_expect("c")[-1] - 30 > 3 * ahead > 0
+
+
+def test_nothing_is_looked_at_when_nothing_happens(world: World, plan: Plan) -> None:
+    plan.idle(1)
+    plan.wait(1)
+    plan.tell(JobsWaiting("python", 0), SlotFreed(box(1)))
+    world.clock.advance(50 * SAMPLE_S)
+    assert world.clock.pending() == []
 
 
 # ----------------------------------------------------------------------- trimming

@@ -21,7 +21,9 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "service")]
 
 from baselines import baselines  # noqa: E402 - found by the lines above
+from budget import budget  # noqa: E402
 from burst import Plan, Target, burst  # noqa: E402
+from elastic import elastic  # noqa: E402
 from machine import describe, mood, raise_files_max  # noqa: E402
 from measure import CostMeter, latencies_of, throughput  # noqa: E402
 from report import print_requirements, write_report  # noqa: E402
@@ -171,10 +173,12 @@ class Bench:
     # -------------------------------------------------- what needs a fresh service
 
     def burst(self) -> None:
-        with ServiceProcess(**PYTHON_ONLY) as service:
-            self._results.idle.append(idle_container_mb(service, "python"))
-            target = Target(service.port, service.process.pid)
-            self._results.burst.append(burst(target, self._size.burst))
+        for _ in range(self._size.rounds):
+            with ServiceProcess(**PYTHON_ONLY) as service:
+                self._results.idle.append(idle_container_mb(service, "python"))
+                target = Target(service.port, service.process.pid)
+                self._results.burst.append(burst(target, self._size.burst))
+            self._keep()
         with baselines([]) as site:
             target = Target(site.naive_port, site.naive_pid, "/run")
             self._results.naive_burst.append(burst(target, NAIVE_PLAN))
@@ -184,6 +188,13 @@ class Bench:
             size = self._size
             found = watchers(service, size.watchers, size.speaker_lines)
             self._results.watchers.append(found)
+
+    def budget(self) -> None:
+        for _ in range(self._size.rounds):
+            self._results.budget.append(budget())
+
+    def elastic(self) -> None:
+        self._results.elastic += elastic()
 
 
 def say(text: str) -> None:
@@ -195,6 +206,8 @@ def measure(bench: Bench, parts: list[str], results: Results) -> None:
     todo: dict[str, Callable[[], None]] = {
         "burst": bench.burst,
         "watchers": bench.watchers,
+        "elastic": bench.elastic,
+        "budget": bench.budget,
         "ways": bench.beside_each_other,
     }
     for name in parts or todo:

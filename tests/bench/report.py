@@ -55,9 +55,11 @@ def sections(results: Results) -> list[str]:
         _latencies,
         _throughput,
         _cpu,
+        _budget,
         _sandbox,
         _burst,
         _watchers,
+        _elastic,
         _failed,
     )
     return ["\n".join(lines) for part in parts if (lines := part(results))]
@@ -227,8 +229,11 @@ def _cpu(results: Results) -> list[str]:
 
 def _sandbox(results: Results) -> list[str]:
     lines = []
-    for idle in results.idle:
-        parts = ", ".join(f"{name} {number(mb)}" for name, mb in idle.items())
+    if results.idle:
+        parts = ", ".join(
+            f"{name} {told(spread([one[name] for one in results.idle]))}"
+            for name in results.idle[0]
+        )
         lines.append(f"- An idle Python container, PSS in MB: {parts}")
     if results.mixed:
         jobs = sum(one["jobs"] for one in results.mixed)
@@ -249,11 +254,13 @@ def _retired(results: Results) -> str:
 
 
 def _listed(title: str, found: list[dict[str, float]]) -> list[str]:
-    lines = [f"## {title}", ""] if found else []
-    for one in found:
-        rows = [(name.replace("_", " "), number(value)) for name, value in one.items()]
-        lines += [*table(("figure", "measured"), rows), ""]
-    return lines
+    if not found:
+        return []
+    rows = [
+        (name.replace("_", " "), told(spread([one[name] for one in found])))
+        for name in found[0]
+    ]
+    return [f"## {title}", "", *table(("figure", "measured"), rows), ""]
 
 
 def _burst(results: Results) -> list[str]:
@@ -273,6 +280,50 @@ def _burst(results: Results) -> list[str]:
 
 def _watchers(results: Results) -> list[str]:
     return _listed("Watchers", results.watchers)
+
+
+def _budget(results: Results) -> list[str]:
+    if not results.budget:
+        return []
+    lines = [
+        "## Where the time of a hello goes",
+        "",
+        (
+            "Python, one client, with a short rest after each job, the service with a "
+            "note of the time at each step; medians in milliseconds, of the steps and "
+            "of what can't be faster than the machine and Docker are."
+        ),
+        "",
+    ]
+    for part, head in (("steps", "step"), ("floors", "floor")):
+        rows = [
+            (name, told(spread([one[part][name] for one in results.budget])))
+            for name in results.budget[0][part]
+        ]
+        lines += [*table((head, "ms"), rows), ""]
+    return lines
+
+
+def _elastic(results: Results) -> list[str]:
+    if not results.elastic:
+        return []
+    head, *figures = results.elastic[0]
+    pools = [str(one[head]) for one in results.elastic]
+    rows = [
+        (figure, *(number(one[figure]) for one in results.elastic))
+        for figure in figures
+    ]
+    return [
+        "## A pool that grows",
+        "",
+        (
+            "The same load against a pool that grows with the demand and against two "
+            "of a fixed size: short jobs all at once, then jobs that sleep for a "
+            "second and come at a steadily rising rate."
+        ),
+        "",
+        *table((head, *pools), rows),
+    ]
 
 
 def _failed(results: Results) -> list[str]:

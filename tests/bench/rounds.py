@@ -52,6 +52,10 @@ class Results:
     naive_burst: list[dict[str, Any]] = field(default_factory=list)
     """A smaller one, against a process per request."""
     watchers: list[dict[str, Any]] = field(default_factory=list)
+    budget: list[dict[str, dict[str, float]]] = field(default_factory=list)
+    """Of each round, the time that each step of a hello took, and floors."""
+    elastic: list[dict[str, Any]] = field(default_factory=list)
+    """The same load against a pool that grows, and others that don't."""
     failed: dict[str, str] = field(default_factory=dict)
     """What could not be measured, and why."""
 

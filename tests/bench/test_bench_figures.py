@@ -139,6 +139,24 @@ def test_the_report_leaves_the_rest_of_the_page_alone(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "performance.json").read_text())["latency"]
 
 
+def test_several_runs_of_a_burst_are_one_table(tmp_path: Path) -> None:
+    results = some_results()
+    results.burst += [
+        {"jobs": 10, "refused": 0, "failed": 0, "page_p99_ms": float(ms)}
+        for ms in (20, 30, 70)
+    ]
+    results.elastic += [
+        {"containers": "always 2", "p95": 9.0},
+        {"containers": "2 to 4", "p95": 3.0},
+    ]
+    write_report(results, tmp_path)
+    text = " ".join((tmp_path / "performance.md").read_text().split())
+    assert text.count("## The burst") == 1
+    assert "| page p99 ms | 30 (20 to 70) |" in text
+    assert "| containers | always 2 | 2 to 4 |" in text
+    assert "| p95 | 9 | 3 |" in text
+
+
 def test_pictures_are_drawn_of_what_there_is(tmp_path: Path) -> None:
     write_report(some_results(), tmp_path)
     for name in ("latency", "throughput"):

@@ -147,7 +147,6 @@ def a_slot_is_freed_at_its_dispatch(patch: pytest.MonkeyPatch) -> None:
 def a_dead_containers_slot_is_never_free(patch: pytest.MonkeyPatch) -> None:
     def gone(self: Any, message: Any) -> None:
         self._idle.get(message.language, {}).pop(message.container, None)
-        self._grow_asked.pop(message.language, None)
         self._match()
 
     patch.setattr(Scheduler, "container_gone", gone)

@@ -11,6 +11,8 @@ from hypothesis.stateful import run_state_machine_as_test
 from seeded_bugs import BUGS
 from worker_machine import Worker
 
+from actors import scheduler
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -37,6 +39,12 @@ def quiet() -> Iterator[None]:
     logging.disable(logging.CRITICAL)
     yield
     logging.disable(logging.NOTSET)
+
+
+@pytest.fixture(autouse=True)
+def seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the demand looked at every few seconds: here, time passes in large steps."""
+    monkeypatch.setattr(scheduler, "SAMPLE_S", 5.0)
 
 
 def test_whatever_happens_each_job_ends_once() -> None:

@@ -2,8 +2,9 @@
 
 Each program runs as a job, and plainly in the same image; all that it writes and the
 way it ends must be the same, byte for byte, but for what differs between any two runs.
-Not compared, and different: in Python what `gc.get_freeze_count()` says; in Node how
-long the process has been up, and its command line in /proc.
+Not compared, and different: in Python what `gc.get_freeze_count()` says; in Node and in
+Ruby how long the process has been up, and its command line in /proc; in Ruby also the
+numbers of descriptors.
 """
 
 from __future__ import annotations
@@ -40,6 +41,16 @@ ODD_JAVASCRIPT = [
     Program("byte order mark", "\ufeffconsole.log('after a mark')"),
     Program("no final newline", "console.log(1) // the end"),
 ]
+ODD_RUBY = [
+    Program("empty", ""),
+    Program("byte order mark", "\ufeffputs 'after a mark'"),
+    Program("carriage returns", "puts 1\r\nputs %q(a\r\nb)\r\n"),
+    Program("null in source", "puts 1\n\0\nputs 2\n"),
+    Program("no final newline", "puts 1 # the end"),
+    Program("a first line only", "#!/usr/bin/env ruby"),
+    Program("long", "x = 1\n" * 20_000 + "puts x, __LINE__\n"),
+    Program("much stdin", "puts STDIN.read.size", "x" * 200_000),
+]
 PYTHON = {
     one.name: one for one in read_programs(HERE / "programs_python.txt") + ODD_PYTHON
 }
@@ -47,6 +58,7 @@ JAVASCRIPT = {
     one.name: one
     for one in read_programs(HERE / "programs_javascript.txt") + ODD_JAVASCRIPT
 }
+RUBY = {one.name: one for one in read_programs(HERE / "programs_ruby.txt") + ODD_RUBY}
 
 UTIL = """package tools;
 public class Util {
@@ -122,6 +134,14 @@ def plain_javascript(service: ServiceProcess) -> dict[str, Ended]:
     return run_plainly(service, "javascript", command, env, list(JAVASCRIPT.values()))
 
 
+@pytest.fixture(scope="module")
+def plain_ruby(service: ServiceProcess) -> dict[str, Ended]:
+    cold = service.api.run("ruby", "p ENV.to_h", limits={"processes": 65})
+    pairs = re.findall(rb'"(.*?)"=>"(.*?)"', cold.stdout)
+    env = {name.decode(): value.decode() for name, value in pairs}
+    return run_plainly(service, "ruby", ["ruby", "main.rb"], env, list(RUBY.values()))
+
+
 @pytest.mark.parametrize("name", PYTHON)
 def test_python(
     service: ServiceProcess, plain_python: dict[str, Ended], name: str
@@ -136,6 +156,12 @@ def test_javascript(
 ) -> None:
     warm = run_warm(service, "javascript", "main.js", JAVASCRIPT[name])
     assert shown(warm) == shown(plain_javascript[name])
+
+
+@pytest.mark.parametrize("name", RUBY)
+def test_ruby(service: ServiceProcess, plain_ruby: dict[str, Ended], name: str) -> None:
+    warm = run_warm(service, "ruby", "main.rb", RUBY[name])
+    assert shown(warm) == shown(plain_ruby[name])
 
 
 def test_a_compiler_waits_in_each_container(service: ServiceProcess) -> None:

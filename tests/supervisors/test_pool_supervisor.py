@@ -13,10 +13,11 @@ from actors.messages import (
     ContainerFailed,
     ContainerReady,
     DescribePool,
+    ExpectDemand,
     GrowPool,
-    PoolStarted,
     PoolStatus,
     ReportState,
+    StartTook,
     TrimIdle,
 )
 from metrics.instruments import REGISTRY
@@ -93,10 +94,6 @@ def test_a_pool_is_filled_to_its_warm_size(pool: Pool) -> None:
     assert pool.status() == PoolStatus("python", ready=0, starting=2, paused="")
     pool.ready(1)
     assert pool.status() == PoolStatus("python", ready=1, starting=1, paused="")
-
-
-def test_the_scheduler_is_told_that_a_pool_starts_from_nothing(pool: Pool) -> None:
-    assert pool.scheduler.take() == [PoolStarted("python")]
 
 
 def test_one_that_has_ended_is_replaced_under_its_name(pool: Pool) -> None:
@@ -194,6 +191,32 @@ def test_a_grown_pool_keeps_its_size(pool: Pool) -> None:
     pool.ready(3, 4)
     pool.retire(2)
     assert pool.living() == [1, 2, 3, 4]
+
+
+def test_a_pool_starts_ahead_of_what_is_expected(pool: Pool) -> None:
+    pool.ready(1, 2)
+    pool.tell(ExpectDemand(2))
+    assert pool.living() == [1, 2]
+    pool.tell(ExpectDemand(3), ExpectDemand(3))
+    assert pool.living() == [1, 2, 3]
+    pool.tell(ExpectDemand(9))
+    assert pool.living() == [1, 2, 3, 4]
+    pool.tell(ExpectDemand(1))
+    assert pool.living() == [1, 2, 3, 4]
+
+
+def test_the_scheduler_is_told_how_long_starts_take(world: World, pool: Pool) -> None:
+    pool.scheduler.take()
+    world.clock.advance(0.75)
+    pool.ready(1)
+    assert pool.scheduler.take() == [StartTook("python", 0.75)]
+    pool.ready(1)
+    assert pool.scheduler.take() == []
+    # One that is made anew counts from its own start.
+    pool.retire(1)
+    world.clock.advance(0.5)
+    pool.ready(1)
+    assert pool.scheduler.take() == [StartTook("python", 0.5)]
 
 
 # ---------------------------------------------------------------- pausing, back-off

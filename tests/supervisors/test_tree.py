@@ -233,6 +233,7 @@ def test_a_pool_grows_up_to_the_slots_and_shrinks_again(
     forest.engine.hold = True
     for _ in range(5):
         forest.submit()
+    world.clock.advance(2)  # as none of them ends
     assert world.ask(POOL, DescribePool()).ready == 3
     assert len(forest.engine.held) == 3
     forest.finish()
