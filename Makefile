@@ -38,10 +38,13 @@ run-rabbitmq: .venv/run.stamp docker rabbitmq  ## one gateway and two workers on
 	@$(PY) run.py images build
 	@PYTHON=$(PY) exec bash supervisors/several.sh $(ARGS)
 
+# Linting waits for nobody, and takes one processor while images mostly wait for packages.
 .PHONY: test
 test: .venv/dev.stamp docker chromium rabbitmq-server  ## set everything up, then check and test it all
-	@$(PY) run.py images build
-	@$(MAKE) --no-print-directory lint
+	@lint=$$(mktemp); trap 'rm -f "$$lint"' EXIT; \
+	$(MAKE) --no-print-directory lint >"$$lint" 2>&1 & \
+	$(PY) run.py images build; \
+	clean=0; wait $$! || clean=$$?; cat "$$lint"; exit $$clean
 	@$(PY) -m gevent.monkey --module pytest $(ARGS)
 
 .PHONY: lint

@@ -29,7 +29,7 @@ POLL_S = 0.05
 GREETING = b"AMQP\0\0\x09\x01"
 CONNECTION_METHOD = b"\x01"
 """The kind of frame that a server which is up answers with."""
-VHOSTS = [f"test-{number}" for number in range(60)]
+VHOSTS = [f"test-{number}" for number in range(100)]
 """Made when the server starts: `rabbitmqctl` takes seconds to add one."""
 SALT = b"salt"
 GUEST = b64encode(SALT + sha256(SALT + b"guest").digest()).decode()

@@ -17,6 +17,6 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def scene(rabbitmq: RabbitServer, request: pytest.FixtureRequest) -> Iterator[Scene]:
-    with open_scene(rabbitmq, request.node.name.partition("[")[0]) as one:
+def scene(rabbitmq: RabbitServer) -> Iterator[Scene]:
+    with open_scene(rabbitmq) as one:
         yield one

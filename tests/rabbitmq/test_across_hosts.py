@@ -31,7 +31,7 @@ ECHO = "import sys\nfor line in sys.stdin: print('got', line.strip(), flush=True
 @pytest.fixture(scope="module")
 def shared(rabbitmq: RabbitServer) -> Iterator[Stage]:
     """Two gateways and two workers for all tests here that leave them alive."""
-    with open_scene(rabbitmq, "shared") as scene, stage(scene.url) as one:
+    with open_scene(rabbitmq) as scene, stage(scene.url) as one:
         one.wait_ready()
         yield one
 
