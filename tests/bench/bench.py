@@ -76,12 +76,15 @@ class Size:
     """All workloads at once, in one round."""
     burst: Plan
     watchers: int
+    idle_containers: int
     speaker_lines: int
     languages: tuple[str, ...]
 
 
-FULL = Size(5, 2, 1, 128, 6, Plan(10_000, 1000), 10_000, 60, tuple(STEPS))
-QUICK = Size(1, 1, 0.7, 32, 4, Plan(1000, 100), 1000, 12, ("python", "javascript", "c"))
+FULL = Size(5, 2, 1, 128, 6, Plan(10_000, 1000), 10_000, 100, 60, tuple(STEPS))
+QUICK = Size(
+    1, 1, 0.7, 32, 4, Plan(1000, 100), 1000, 10, 12, ("python", "javascript", "c")
+)
 
 
 class Bench:
@@ -189,6 +192,12 @@ class Bench:
             found = watchers(service, size.watchers, size.speaker_lines)
             self._results.watchers.append(found)
 
+    def many_idle(self) -> None:
+        count = self._size.idle_containers
+        with ServiceProcess(**PYTHON_ONLY, pool__warm=count, pool__max=count) as one:
+            found = idle_container_mb(one, "python")
+        self._results.many_idle.append({"containers": count, **found})
+
     def budget(self) -> None:
         for _ in range(self._size.rounds):
             self._results.budget.append(budget())
@@ -206,6 +215,7 @@ def measure(bench: Bench, parts: list[str], results: Results) -> None:
     todo: dict[str, Callable[[], None]] = {
         "burst": bench.burst,
         "watchers": bench.watchers,
+        "idle": bench.many_idle,
         "elastic": bench.elastic,
         "budget": bench.budget,
         "ways": bench.beside_each_other,

@@ -235,6 +235,12 @@ def _sandbox(results: Results) -> list[str]:
             for name in results.idle[0]
         )
         lines.append(f"- An idle Python container, PSS in MB: {parts}")
+    for one in results.many_idle:
+        count, each = one["containers"], one["whole"]
+        lines.append(
+            f"- The same where there are {count:g} of them, which share more: "
+            f"{number(each)} each, {number(each * count / 1024)} GiB together"
+        )
     if results.mixed:
         jobs = sum(one["jobs"] for one in results.mixed)
         scrub = spread([one["scrub_p95_ms"] for one in results.mixed])

@@ -46,6 +46,8 @@ class Results:
     """Milliseconds of processor time a job, by way and process."""
     idle: list[dict[str, float]] = field(default_factory=list)
     """MB of an idle Python container, by process."""
+    many_idle: list[dict[str, float]] = field(default_factory=list)
+    """The same of each of a hundred: they share what is the same in all."""
     mixed: list[dict[str, Any]] = field(default_factory=list)
     """Of each round, what became of the containers when all workloads ran mixed."""
     burst: list[dict[str, Any]] = field(default_factory=list)
