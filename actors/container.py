@@ -257,7 +257,12 @@ class Container(Actor):
             self._retire(reason)
             return
         self._enter("idle")
-        self.tell(self._scheduler, ContainerIdle(self.name, self._language))
+        self._tell_idle()
+
+    def _tell_idle(self) -> None:
+        warm = self._defaults.language.warm
+        wakes = warm is not None and warm.kind == "exec"
+        self.tell(self._scheduler, ContainerIdle(self.name, self._language, wakes))
 
     def _reason_to_end(self) -> str:
         if self._jobs >= self._config.jobs_max:
@@ -458,7 +463,7 @@ class Container(Actor):
     def report_state(self, message: ReportState) -> None:
         """Tell a new scheduler whether we are idle, run a job, or neither."""
         if self._state == "idle":
-            self.tell(self._scheduler, ContainerIdle(self.name, self._language))
+            self._tell_idle()
         elif self._state == "busy":
             self.tell(self._scheduler, ContainerBusy(self.name, self._language))
         else:

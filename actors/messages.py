@@ -448,10 +448,14 @@ class JobReturned:
 
 @dataclass(frozen=True, slots=True)
 class ContainerIdle:
-    """The container is proven clean and waits for a job."""
+    """The container is proven clean and waits for a job.
+
+    wakes: what is to wait there for the job has yet to start, which takes a moment.
+    """
 
     container: str
     language: str
+    wakes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

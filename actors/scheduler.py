@@ -50,6 +50,9 @@ if TYPE_CHECKING:
 HEAR_S = 1.0
 """Answers take milliseconds; but one container that hangs must not hold up all."""
 
+WAKE_S = 1.0
+"""A waiting compiler, the slowest of what wakes up, takes a good half of it."""
+
 
 class Slot(NamedTuple):
     """What a container that runs a job holds, and since when."""
@@ -71,6 +74,8 @@ class Scheduler(Actor):
         self._running_max = running_max
         self._waiting: dict[str, int] = {}
         self._idle: dict[str, dict[str, float]] = {}
+        self._waking: set[str] = set()
+        """Languages whose idle containers have something that wakes up."""
         self._running: dict[str, Slot] = {}
         self._cleaned: defaultdict[str, set[str]] = defaultdict(set)
         """Containers that have run a job and will be idle, or gone, in a moment."""
@@ -109,6 +114,8 @@ class Scheduler(Actor):
         self._unheard.discard(message.container)
         self._free_slot(message.container)
         self._cleaned[message.language].discard(message.container)
+        if message.wakes:
+            self._waking.add(message.language)
         idle = self._idle.setdefault(message.language, {})
         idle.setdefault(message.container, self.now())
         self._match()
@@ -175,13 +182,26 @@ class Scheduler(Actor):
 
     def _dispatch(self, language: str) -> None:
         count = self._waiting.pop(language)
-        # Last in, first out: what was busy just now is warm, the rest may retire.
-        container, since = self._idle[language].popitem()
+        container = self._pick(language)
+        since = self._idle[language].pop(container)
         if self.tell(f"{self._languages}{language}/queue", DispatchJob(container)):
             self._waiting[language] = count - 1
             self._running[container] = Slot(language, self.now())
         else:
             self._idle[language][container] = since  # the queue is being restarted
+
+    def _pick(self, language: str) -> str:
+        """Return the container for the next job.
+
+        Last in, first out: what was busy just now is warm, the rest may retire. But
+        where something has to wake up first, one that has had the time for that.
+        """
+        idle = self._idle[language]
+        if language not in self._waking:
+            return next(reversed(idle))
+        awake_since = self.now() - WAKE_S
+        awake = (name for name in reversed(idle) if idle[name] <= awake_since)
+        return next(awake, next(iter(idle)))
 
     # ------------------------------------------------------------------- demand
 

@@ -19,6 +19,7 @@ RUNNER_FILES = (
     "runner_cleaner.py",
     "runner_host.py",
     "runner_job.py",
+    "runner_json.py",
     "runner_kernel.py",
     "runner_step.py",
     "launcher.py",

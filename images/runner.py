@@ -24,23 +24,19 @@ The last uid of the container's range belongs to its killers.
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import gc
-import json
 import marshal
 import os
-import signal
 import sys
 import time
-import types
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
 
 if __name__ == "__main__":  # in a container, whose folder has another name
-    _images = types.ModuleType("images")
+    _images = type(sys)("images")
     _images.__path__ = [os.path.dirname(__file__)]
     sys.modules["images"] = _images
 
-from images import wire
+from images import runner_json, wire
 from images.runner_children import BASE_ENV, WORK, Launcher, make_child, make_killer
 from images.runner_cleaner import clean
 from images.runner_host import READ_BYTES, Dirty, Host, wait_readable
@@ -57,7 +53,10 @@ from images.runner_kernel import (
 )
 from images.runner_step import Limits, Stdin, Step
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from images.runner_children import Child
 
 LAUNCHER = ["python3", "-I", "-S", "-B", os.path.dirname(__file__) + "/launcher.pyc"]
@@ -101,8 +100,8 @@ class Runner:
         wake, waker = os.pipe()
         os.set_blocking(wake, False)
         os.set_blocking(waker, False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
+        _signal.signal(_signal.SIGCHLD, lambda *_: None)
+        _signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
         return wake
 
     def launch(self) -> Launcher:
@@ -246,7 +245,7 @@ class Runner:
             self.end_starter(deadline)
         child = self.waiting.pop(0) if self.waiting else self.make("program")
         child.tell(marshal.dumps(message), deadline)
-        self.host.hold(wire.PHASE, json.dumps({"phase": spec["phase"]}).encode())
+        self.host.hold(wire.PHASE, runner_json.dumps({"phase": spec["phase"]}))
         child.expect(b"+", deadline)
         if warm != "exec" or not self.starter:
             return child
@@ -265,7 +264,7 @@ class Runner:
             return
         self.starter.close()
         if self.starter.pid not in self.launcher.exits:
-            os.kill(self.starter.pid, signal.SIGKILL)
+            os.kill(self.starter.pid, _signal.SIGKILL)
             self.launcher.await_exits([self.starter.pid], deadline)
         self.starter = None
 
@@ -308,8 +307,10 @@ class Runner:
 
     def drain_wake(self) -> None:
         """Take note of the deaths so far."""
-        with suppress(BlockingIOError):
+        try:
             os.read(self.wake, READ_BYTES)
+        except BlockingIOError:
+            return  # none
 
     def reap(self) -> None:
         """Bury the orphans that have died."""
@@ -369,15 +370,17 @@ def hide_argument() -> None:
     """Blank our argument in what /proc shows of us: programs have no use for it."""
     argument = os.fsencode(sys.argv[1])
     fields = read_text("/proc/self/stat").rpartition(")")[2].split()
-    with suppress(OSError, IndexError):  # another runtime's kernel has it elsewhere
+    try:
         start = int(fields[ARG_END]) - 1 - len(argument)
         memory = os.open("/proc/self/mem", os.O_RDWR)
         if os.pread(memory, len(argument), start) == argument:
             os.pwrite(memory, bytes(len(argument)), start)
         os.close(memory)
+    except (OSError, IndexError):
+        return  # another runtime's kernel has it elsewhere
 
 
 if __name__ == "__main__":
-    config = json.loads(sys.argv[1])
+    config = runner_json.loads(sys.argv[1])
     hide_argument()
     Runner(config).run()

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import _socket
 import marshal
 import os
-import socket
 import sys
 import time
-from typing import TYPE_CHECKING, NamedTuple
 
 from images.runner_host import Dirty, wait_readable
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -29,18 +29,19 @@ BASE_ENV = {
 _MESSAGE_BYTES = 4096
 
 
-class Exit(NamedTuple):
+class Exit:
     """How a child ended, and what it used."""
 
-    status: int
-    cpu_s: float
-    memory_kb: int
+    def __init__(self, status: int, cpu_s: float, memory_kb: int) -> None:
+        self.status = status
+        self.cpu_s = cpu_s
+        self.memory_kb = memory_kb
 
 
 class Child:
     """A prepared process, our end of its control socket and of its pipes."""
 
-    def __init__(self, pid: int, control: socket.socket, ends: Sequence[int]) -> None:
+    def __init__(self, pid: int, control: _socket.socket, ends: Sequence[int]) -> None:
         self.pid = pid
         self.control = control
         self.ends = dict(zip(("stdin", "stdout", "stderr"), ends, strict=False))
@@ -90,7 +91,9 @@ class Launcher:
     ) -> None:
         self.exits: dict[int, Exit] = {}
         """The children of this job that have ended."""
-        self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.socket, theirs = _socket.socketpair(
+            _socket.AF_UNIX, _socket.SOCK_SEQPACKET
+        )
         stdio = [os.pipe() for _ in range(3)]
         fds = [stdio[0][0], stdio[1][1], stdio[2][1]]
         self.pid = os.fork()
@@ -117,7 +120,9 @@ class Launcher:
         request: object = (role, uid, options)
         self.socket.settimeout(_left(deadline))
         try:
-            socket.send_fds(self.socket, [marshal.dumps(request)], list(fds))  # type: ignore[arg-type]
+            rights = b"".join(fd.to_bytes(4, sys.byteorder) for fd in fds)
+            ancillary = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)
+            self.socket.sendmsg([marshal.dumps(request)], [ancillary])  # type: ignore[arg-type]
         except OSError:
             raise self._death() from None
         while True:
@@ -158,14 +163,14 @@ def _execute(
     argv: Sequence[str],
     folder: str,
     env: Mapping[str, str],
-    control: socket.socket,
+    control: _socket.socket,
     fds: Sequence[int],
 ) -> None:
     """Become the launcher."""
     os.chdir(folder)
     for target, fd in enumerate(fds):
         os.dup2(fd, target)
-    control.set_inheritable(True)
+    os.set_inheritable(control.fileno(), True)
     own = {"WARMBOX_LAUNCHER": str(control.fileno())}
     try:
         os.execvpe(argv[0], list(argv), {**BASE_ENV, **env, **own})
@@ -181,15 +186,17 @@ def make_child(
     deadline: float,
 ) -> Child:
     """Make a child with fresh pipes, of which ours don't block."""
-    ours, theirs = socket.socketpair()
+    ours, theirs = _socket.socketpair()
     pipes = [os.pipe() for _ in range(3)]
     given = [pipes[0][0], pipes[1][1], pipes[2][1]]
     ends = [pipes[0][1], pipes[1][0], pipes[2][0]]
     for fd in ends:
         os.set_blocking(fd, False)
-    with theirs:
+    try:
         fds = [theirs.fileno(), *given]
         pid = launcher.fork(role, uid, options, fds, deadline)
+    finally:
+        theirs.close()
     for fd in given:
         os.close(fd)
     return Child(pid, ours, ends)
@@ -197,11 +204,13 @@ def make_child(
 
 def make_killer(launcher: Launcher, uids: tuple[int, int], deadline: float) -> Child:
     """Make a killer: it acts as the first uid, and the second keeps it safe."""
-    ours, theirs = socket.socketpair()
-    with theirs:
+    ours, theirs = _socket.socketpair()
+    try:
         fds = [theirs.fileno()]
         options = {"guard": uids[1]}
         pid = launcher.fork("killer", uids[0], options, fds, deadline)
+    finally:
+        theirs.close()
     return Child(pid, ours, ())
 
 

@@ -11,11 +11,11 @@ import os
 import select
 import stat
 import time
-from typing import TYPE_CHECKING
 
 from images.runner_children import BOX_GID, HOME, WORK
 from images.runner_host import Dirty
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

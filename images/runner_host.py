@@ -6,13 +6,11 @@ runner is at: every wait of the runner listens to it.
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import time
-from collections import deque
 
-from images import wire
+from images import runner_json, wire
 
 READ_BYTES = 65536
 HOLD_S = 0.002
@@ -29,7 +27,7 @@ class Host:
 
     def __init__(self) -> None:
         self._decoder = wire.Decoder(wire.HOST_KINDS, wire.FRAME_BYTES_MAX)
-        self.frames: deque[tuple[int, bytes]] = deque()
+        self.frames: list[tuple[int, bytes]] = []
         """Received, and not yet looked at."""
         self._held = bytearray()
         self._held_since = 0.0
@@ -48,7 +46,7 @@ class Host:
         """Wait for a job; what came before it belongs to one that is over."""
         while True:
             while self.frames:
-                kind, payload = self.frames.popleft()
+                kind, payload = self.frames.pop(0)
                 if kind == wire.JOB:
                     return payload
             self.receive()
@@ -89,7 +87,7 @@ class Host:
 
     def send_json(self, kind: int, message: object) -> None:
         """Write one frame with a JSON payload."""
-        self.send(kind, json.dumps(message).encode())
+        self.send(kind, runner_json.dumps(message))
 
 
 def wait_readable(fd: int, deadline: float) -> bool:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
-
-from images import wire
+from images import runner_json, wire
 from images.runner_step import Stdin
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
 CPU_SLACK_S = 2
 Files = list[tuple[str, bytes]]
@@ -18,7 +17,7 @@ Files = list[tuple[str, bytes]]
 def open_job(payload: bytes) -> tuple[dict[str, Any], Files | None, Stdin]:
     """Split a JOB payload into the job, its files and its stdin."""
     header, blobs = wire.unpack_job(payload)
-    job = json.loads(header)
+    job = runner_json.loads(header.decode())
     files: Files = []
     at = 0
     for name, length in job["files"]:

@@ -7,7 +7,6 @@ version of cgroups shows less, and the runner then compares or measures less.
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
 CGROUP = "/sys/fs/cgroup"
 TMPFS = ("/box", "/tmp", "/dev/shm")  # noqa: S108 - the writable places
@@ -19,12 +18,13 @@ _STATE_FILES = {
 _SOCKETS = ("net/sockstat", "net/sockstat6")
 
 
-class Place(NamedTuple):
+class Place:
     """Where a figure is to be found: a file, the keys to add up, the unit."""
 
-    file: str
-    keys: tuple[str, ...] = ()
-    unit: float = 1
+    def __init__(self, file: str, keys: tuple[str, ...] = (), unit: float = 1) -> None:
+        self.file = file
+        self.keys = keys
+        self.unit = unit
 
 
 CPU_MS = (

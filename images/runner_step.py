@@ -6,17 +6,17 @@ when the runner stops it. In both cases what the pipes hold by then is still sen
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import fcntl
 import os
 import select
-import signal
 import termios
 import time
-from typing import TYPE_CHECKING, NamedTuple
 
 from images import wire
 from images.runner_host import READ_BYTES, Dirty
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -29,12 +29,13 @@ STDIN_BYTES_MAX = 8 << 20
 _KINDS = {"stdout": wire.STDOUT, "stderr": wire.STDERR}
 
 
-class Limits(NamedTuple):
+class Limits:
     """What a step may use."""
 
-    wall_s: float
-    cpu_s: float
-    output_bytes: int
+    def __init__(self, wall_s: float, cpu_s: float, output_bytes: int) -> None:
+        self.wall_s = wall_s
+        self.cpu_s = cpu_s
+        self.output_bytes = output_bytes
 
 
 class Stdin:
@@ -146,7 +147,7 @@ class Step:
         """Take the host's frames in, as long as they are for this job."""
         frames = self._host.frames
         while frames and not self._stdin.full:
-            kind, payload = frames.popleft()
+            kind, payload = frames.pop(0)
             if kind == wire.CANCEL:
                 self.stopped = self.stopped or "cancelled"
             elif kind == wire.STDIN and not self._stdin.ended:
@@ -201,7 +202,7 @@ class Step:
                 left -= got
         exited = self._launcher.exits.get(self._child.pid)
         at_limit = exited and exited.cpu_s >= self._limits.cpu_s
-        if at_limit and self._signal() == signal.SIGXCPU:
+        if at_limit and self._signal() == _signal.SIGXCPU:
             self.stopped = self.stopped or "cpu"  # the kernel was quicker than we
 
     def _clock(self) -> None:

@@ -22,7 +22,7 @@ from actors.messages import (
     StartTook,
     TrimIdle,
 )
-from actors.scheduler import HEAR_S, Scheduler
+from actors.scheduler import HEAR_S, WAKE_S, Scheduler
 
 if TYPE_CHECKING:
     from actor_world import Probe, World
@@ -125,6 +125,27 @@ def test_no_more_jobs_run_than_there_are_slots(plan: Plan) -> None:
 
 def test_who_was_busy_last_is_first(plan: Plan) -> None:
     plan.idle(1, 2, 3)
+    plan.wait(1)
+    assert plan.dispatched() == [3]
+
+
+def test_one_that_has_woken_up_is_first(world: World, plan: Plan) -> None:
+    def wake(number: int) -> None:
+        plan.tell(ContainerIdle(box(number), "python", wakes=True))
+
+    for number in (1, 2):
+        wake(number)
+    world.clock.advance(WAKE_S)
+    wake(3)
+    # Given one that has just become idle, and two that are awake
+    plan.wait(1)
+    assert plan.dispatched() == [2]
+    plan.tell(SlotFreed(box(2)))
+    plan.wait(1)
+    assert plan.dispatched() == [1]
+    plan.tell(SlotFreed(box(1)))
+    # When none is, then the one that has had the most time
+    wake(2)
     plan.wait(1)
     assert plan.dispatched() == [3]
 

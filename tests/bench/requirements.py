@@ -92,7 +92,8 @@ def _scenes(results: Results) -> list[Requirement]:
         (f"{name}: p99 of the 202", burst, "answer_p99_ms", 1000, "ms"),
         (f"{name}: memory above rest", burst, "memory_above_rest_mb", 300, "MB"),
         (f"{many}: memory each", watchers, "memory_each_kb", 40, "KB"),
-        ("an idle python container, PSS", results.idle, "whole", 12, "MB"),
+        ("an idle python container of five, PSS", results.idle, "whole", 12, "MB"),
+        ("one of a hundred, PSS", results.many_idle, "whole", 12, "MB"),
         ("scrub, p95", results.mixed, "scrub_p95_ms", 10, "ms"),
         ("containers recycled, of all jobs", results.mixed, "recycled_percent", 1, "%"),
     )

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from images import runner
+from images import runner, runner_json
 from images.recipe import RUNNER_FILES
 from images.runner_job import rlimits
 from images.runner_kernel import (
@@ -155,3 +159,42 @@ def test_a_file_of_the_runner_needs_but_its_like_and_the_standard_library(
     ours = {f"images.{Path(file).stem}" for file in RUNNER_FILES}
     known = ours | sys.stdlib_module_names | {"sitecustomize"}
     assert set(imports(Path(runner.__file__).parent / name)) <= known
+
+
+# --------------------------------------------------------------------------- json
+
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(ANYTHING)
+def test_json_is_what_others_take_for_it(value: object) -> None:
+    assert runner_json.loads(json.dumps(value)) == value
+    assert json.loads(runner_json.dumps(value)) == value
+
+
+@pytest.mark.parametrize("text", ["", "{", "{} {}", "nonsense", "[1,]", '"a'])
+def test_what_does_not_hold_one_value_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - of several kinds
+        runner_json.loads(text)
+
+
+def test_what_is_no_json_is_refused() -> None:
+    with pytest.raises(TypeError):
+        runner_json.dumps({"a": {1, 2}})
+
+
+def test_a_runner_holds_no_module_that_it_can_do_without() -> None:
+    """Each costs memory in every container, for as long as it is there."""
+    code = "import images.runner, sys; print(*sys.modules)"
+    path = Path(runner.__file__).parents[1]
+    command = [sys.executable, "-S", "-c", code]
+    done = subprocess.run(command, cwd=path, capture_output=True, check=True, text=True)
+    heavy = {"collections", "contextlib", "enum", "json", "re", "socket", "typing"}
+    assert heavy.isdisjoint(done.stdout.split())
