@@ -19,9 +19,8 @@ While there are jobs, the demand is looked at in short intervals (demand.py). Wh
 language has jobs waiting, slots are free and none of its containers is idle, its pool
 is asked to grow, unless those jobs will have run before another container could start;
 and when the demand keeps rising, the pool is told what to expect, so that it starts
-ahead.
-When the pool has too many, the scheduler picks those to retire, since only it knows
-that they will not be given a job in the same moment.
+ahead. When the pool has too many, the scheduler picks those to retire, since only it
+knows that they will not be given a job in the same moment.
 """
 
 from __future__ import annotations
