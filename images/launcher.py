@@ -67,7 +67,11 @@ def serve(control: _socket.socket) -> None:
     poller.register(control.fileno(), select.POLLIN)
     poller.register(wake_r, select.POLLIN)
     gc.collect()
+    objects = gc.get_objects()
     gc.freeze()
+    if IN_SITE:
+        _python["keep"](objects)
+    del objects
     while True:
         ready = [fd for fd, _ in poller.poll()]
         if wake_r in ready:
@@ -286,16 +290,6 @@ def execute(argv: list[str], env: dict[str, str]) -> None:
     posix._exit(126 if isinstance(problem, PermissionError) else 127)
 
 
-def running_code() -> list[object]:
-    """Return the code of all callers: the interpreter's start-up is among them."""
-    found: list[object] = []
-    frame: Any = sys._getframe()
-    while frame is not None:
-        found.append(frame.f_code)
-        frame = frame.f_back
-    return found
-
-
 # --------------------------------------------------------------------- starter
 
 
@@ -344,7 +338,7 @@ def kill_all() -> None:
 
 _control = _socket.socket(fileno=int(posix.environ[b"WARMBOX_LAUNCHER"]))
 if IN_SITE:
-    # All that would otherwise be freed, bit by bit, when a child goes on from here.
-    _python["launcher"] = globals(), running_code()
+    # Which would otherwise be freed, bit by bit, when a child goes on from here.
+    _python["launcher"] = globals()
     _python["prepare"]()
 serve(_control)

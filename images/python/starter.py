@@ -29,6 +29,8 @@ _c_pointer = _fopen.restype = ctypes.c_void_p
 _ModuleType = type(sys)
 _PR_GET_DUMPABLE, _PR_SET_DUMPABLE = 3, 4
 _DEPTH = 25
+_REHEARSALS = 20
+_IMMORTAL = 2**32 - 1
 _REHEARSAL = "/opt/warmbox/starter.rehearsal.py"
 _TOOL = 4  # of the six that sys.monitoring has, one that no kind of tool has claimed
 _PY_START = sys.monitoring.events.PY_START
@@ -37,6 +39,7 @@ _OWN_EXTENSIONS = sys.platlibdir + "/python3"
 
 _main_returned = False
 _sizes = {}
+_streams = []
 
 
 def prepare():
@@ -44,10 +47,32 @@ def prepare():
     import os
 
     del os.environ["WARMBOX_LAUNCHER"]  # posix.environ is the dictionary beneath
-    rehearse()
+    watch_main()
+    # The interpreter adapts code to what it meets the first few times.
+    for _ in range(_REHEARSALS):
+        rehearse()
     # The first large allocation after a fork sorts all chunks that were ever freed,
     # and so copies the page of each. Now there are none.
     _libc.malloc_trim(0)
+
+
+def keep(objects):
+    """Have these objects, and all that they refer to, live for ever.
+
+    A reference to such an object is not counted (PEP 683): a child that only looks
+    at it does not write to its page, and does not have to copy it. But a stream that
+    a program lets go of flushes what it holds.
+    """
+    while objects:
+        mortal = [one for one in objects if is_mortal(one)]
+        for one in mortal:
+            ctypes.c_uint32.from_address(id(one)).value = _IMMORTAL
+        objects = gc.get_referents(*mortal)
+
+
+def is_mortal(one):
+    """Tell whether it can be freed, and need not be."""
+    return sys.getrefcount(one) < _IMMORTAL >> 1 and type(one).__module__ != "_io"
 
 
 def warm_up():
@@ -56,7 +81,6 @@ def warm_up():
     # What is frozen is never collected, and at exit __main__ shall be: it holds the
     # program's own objects, and some have a __del__.
     sys.modules["__main__"] = copy_of_main()
-    watch_main()
     # Where site looks for it, in the home of a job, it never is: spare it the search.
     sys.modules["usercustomize"] = None
 
@@ -79,6 +103,7 @@ def rehearse():
     sys.modules["__main__"] = main
     deepen(_DEPTH)
     _prctl(_PR_GET_DUMPABLE, 0, 0, 0, 0)
+    _streams[:] = streams()
     is_unusual()
     flush()
     gc.collect()
@@ -120,6 +145,7 @@ def started(code, _):
     """Watch for the end of the main file's code, and of no other."""
     if code.co_name == "<module>" and code.co_filename == "/box/work/main.py":
         sys.modules.pop("usercustomize", None)
+        _streams[:] = streams()
         for name, module in sys.modules.items():
             _sizes[name] = len(module.__dict__)
         sys.monitoring.set_local_events(_TOOL, code, _PY_RETURN)
@@ -158,8 +184,16 @@ def is_own(name):
     return name == "__main__" or name not in _sizes
 
 
+def streams():
+    """Return which objects the standard streams are, without keeping them alive."""
+    names = ("stdout", "__stdout__", "stderr", "__stderr__")
+    return [id(getattr(sys, name, None)) for name in names]
+
+
 def is_unusual():
     """Tell whether finalising would do more than `leave` does."""
+    if streams() != _streams or not _sizes.keys() <= sys.modules.keys():
+        return True  # a stream that was replaced may hold output still
     if _thread._count() or gc.callbacks or gc.get_debug() or sys.gettrace():
         return True
     if sys.getprofile() or "_interpreters" in sys.modules:

@@ -2,7 +2,8 @@
 
 Each program runs as a job, and plainly in the same image; all that it writes and the
 way it ends must be the same, byte for byte, but for what differs between any two runs.
-Not compared, and different: in Python what `gc.get_freeze_count()` says; in Node and in
+Not compared, and different: in Python what `gc.get_freeze_count()` says, and how often
+the interpreter says that objects of its own are referred to; in Node and in
 Ruby how long the process has been up, and its command line in /proc; in Ruby also the
 numbers of descriptors.
 """
