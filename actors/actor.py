@@ -22,6 +22,7 @@ import gevent
 import pykka
 from gevent.event import Event
 
+from actors.answer import Answer
 from actors.directory import AnyRef, Directory, send
 from actors.messages import Boot, ChildExited, Tick
 from actors.timer import Timer
@@ -125,6 +126,10 @@ class Actor(pykka.ThreadingActor):
             self.time_out(message.name)
 
     # ------------------------------------------------------------------ pykka
+
+    @staticmethod
+    def _create_future() -> pykka.Future[Any]:
+        return Answer()
 
     def on_start(self) -> None:
         """Only mail oneself the set-up: an exception here would go unheard.

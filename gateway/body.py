@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import gevent
-
 from gateway.problems import Problem
 
 if TYPE_CHECKING:
@@ -20,13 +18,15 @@ def read_body(environ: Mapping[str, Any], bytes_max: int, timeout_s: float) -> b
     announced = int(environ.get("CONTENT_LENGTH") or 0)
     if announced > bytes_max:
         raise _too_large(bytes_max)
-    body = gevent.with_timeout(
-        timeout_s, _read, environ["wsgi.input"], bytes_max, timeout_value=None
-    )
-    if body is None:
+    stream = environ["wsgi.input"]
+    stream.end_within(timeout_s)
+    try:
+        return _read(stream, bytes_max)
+    except TimeoutError as error:
         detail = f"The body did not end within {timeout_s:g} seconds."
-        raise Problem.closing("body_timeout", detail)
-    return body
+        raise Problem.closing("body_timeout", detail) from error
+    except OSError as error:  # pywsgi's word for a body that breaks the protocol
+        raise Problem.closing("bad_request", "The body is broken.") from error
 
 
 def read_json(environ: Mapping[str, Any], bytes_max: int, timeout_s: float) -> object:
@@ -53,12 +53,9 @@ def parse_json(body: bytes) -> object:
 def _read(stream: Any, bytes_max: int) -> bytes:
     pieces = []
     left = bytes_max + 1
-    try:
-        while left and (piece := stream.read(min(left, _PIECE_BYTES))):
-            pieces.append(piece)
-            left -= len(piece)
-    except OSError as error:  # pywsgi's word for a body that breaks the protocol
-        raise Problem.closing("bad_request", "The body is broken.") from error
+    while left and (piece := stream.read(min(left, _PIECE_BYTES))):
+        pieces.append(piece)
+        left -= len(piece)
     if not left:
         raise _too_large(bytes_max)
     return b"".join(pieces)

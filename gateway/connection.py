@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import io
 import re
 import socket
+import time
 from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-import gevent
 from gevent.pywsgi import Input, OldMessage, WSGIHandler
 
 from gateway.problems import CONTENT_TYPE, KINDS, Problem
@@ -19,10 +20,13 @@ from metrics import instruments
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from _typeshed import WriteableBuffer
+
 _BUFFER_BYTES = 1024
 """For reading a head; pywsgi's 8 KB were a sixth of what an open event stream holds."""
 _DISCARD_BYTES_MAX = 16 * 2**20
 _DISCARD_S = 2.0
+_AT_ONCE_S = 1e-6
 _PIECE_BYTES = 65536
 _DEAD_PEER_MS = 60_000
 _FIELDS_MAX = 100
@@ -40,6 +44,35 @@ _PEER_IS_GONE = (
 )
 
 
+class Incoming(io.RawIOBase):
+    """What a client sends: it may let us wait, but not beyond a time.
+
+    A timer is set only where there is a wait: mostly all has come already.
+    """
+
+    def __init__(self, sock: Any) -> None:
+        super().__init__()
+        self._sock = sock
+        self._deadline = 0.0
+
+    def end_within(self, seconds: float) -> None:
+        """Have what is read from now on raise TimeoutError after this time."""
+        self._deadline = time.monotonic() + seconds
+
+    def readable(self) -> bool:
+        """Tell the reader above that this is for reading."""
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        """Read what there is, or wait for something."""
+        left = self._deadline - time.monotonic()
+        self._sock.settimeout(max(left, _AT_ONCE_S))
+        try:
+            return int(self._sock.recv_into(buffer))
+        finally:
+            self._sock.settimeout(None)  # TCP bounds what is sent
+
+
 class Body(Input):
     """A request's body, of which the unread rest is thrown away within bounds.
 
@@ -48,10 +81,11 @@ class Body(Input):
     may lose the answer that tells it what was wrong.
     """
 
-    __slots__ = ("abandoned",)
+    __slots__ = ("abandoned", "end_within")
 
-    def __init__(self, *args: Any) -> None:
+    def __init__(self, incoming: Incoming, *args: Any) -> None:
         super().__init__(*args)
+        self.end_within = incoming.end_within
         self.abandoned = False
         """True when there is a rest still: the connection can't be used again."""
 
@@ -66,9 +100,8 @@ class Body(Input):
     def _discard(self) -> None:
         # A client that waits for leave to send its body does not get it here.
         self.socket = None
-        self.abandoned = gevent.with_timeout(
-            _DISCARD_S, self._is_unfinished, timeout_value=True
-        )
+        self.end_within(_DISCARD_S)
+        self.abandoned = self._is_unfinished()
 
     def _is_unfinished(self) -> bool:
         try:
@@ -88,7 +121,8 @@ class Connection(WSGIHandler):
     """Bytes that wait for what is sent along with them."""
 
     def __init__(self, sock: Any, address: str, server: Any) -> None:
-        reader = sock.makefile("rb", _BUFFER_BYTES)
+        self._incoming = Incoming(sock)
+        reader = io.BufferedReader(self._incoming, _BUFFER_BYTES)
         super().__init__(sock, address, server, reader)  # type: ignore[call-arg]
         # Without this, an answer in two pieces waits 40 ms for the peer's ack.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -127,12 +161,9 @@ class Connection(WSGIHandler):
     def read_requestline(self) -> str:
         """Wait for the next request, but not for ever."""
         self.server.idle.add(self)
+        self._incoming.end_within(self.server.config.idle_timeout_s)
         try:
-            return gevent.with_timeout(
-                self.server.config.idle_timeout_s,
-                super().read_requestline,
-                timeout_value="",
-            )
+            return super().read_requestline()
         finally:
             self.server.idle.discard(self)
 
@@ -140,12 +171,11 @@ class Connection(WSGIHandler):
         """Read the header, but not for ever; nothing for what is no request."""
         if not _REQUEST_LINE.fullmatch(raw_requestline):
             return None
-        return gevent.with_timeout(
-            self.server.config.header_timeout_s,
-            super().read_request,
-            raw_requestline,
-            timeout_value=None,
-        )
+        self._incoming.end_within(self.server.config.header_timeout_s)
+        try:
+            return super().read_request(raw_requestline)
+        except TimeoutError:
+            return None
 
     def handle_one_request(self) -> Any:
         """Answer one request; a document also for what never became a request."""
@@ -208,6 +238,7 @@ class Connection(WSGIHandler):
         environ = super().get_environ()
         # For an "upgrade" pywsgi would hand out the bare connection.
         self.wsgi_input = environ["wsgi.input"] = Body(
+            self._incoming,
             self.rfile,
             self.content_length,
             self.socket if environ.get("HTTP_EXPECT") == "100-continue" else None,

@@ -63,7 +63,9 @@ def _expand_argument(
         return args
     if chosen := _FILES.fullmatch(argument):
         return [_not_an_option(name) for name in _choose(chosen, main, files)]
-    return [argument.replace("{stem}", str(PurePosixPath(main).with_suffix("")))]
+    if "{stem}" in argument:
+        return [argument.replace("{stem}", str(PurePosixPath(main).with_suffix("")))]
+    return [argument]
 
 
 def _choose(chosen: re.Match[str], main: str, files: Sequence[str]) -> list[str]:

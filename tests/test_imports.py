@@ -226,7 +226,14 @@ def test_a_message_is_frozen_slotted_and_described(kind: type) -> None:
 
 # ---------------------------------------------------------------------------- actors
 
-HOOKS = {"on_start", "on_receive", "on_stop", "on_failure", "use_daemon_thread"}
+HOOKS = {
+    "on_start",
+    "on_receive",
+    "on_stop",
+    "on_failure",
+    "use_daemon_thread",
+    "_create_future",  # what pykka's own kinds of actors differ in
+}
 OWN_HOOKS = {"boot", "clean_up", "time_out"}
 INTERNALS = {*dir(pykka.ThreadingActor), *vars(Actor)} | {
     "actor_urn",
