@@ -13,6 +13,7 @@ import secrets
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from ipaddress import ip_network
@@ -98,6 +99,8 @@ def serve(args: Args) -> int:
     if not inherited:
         refuse_taken_port(settings.host, settings.port)
     refuse_less(settings)
+    with suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, settings.nice)
     stopping = stop_on_signals(is_told_twice=inherited is not None)
     engine_port, service = start_service(settings, inherited)
     fallen = gevent.spawn(service.wait)
@@ -169,6 +172,7 @@ def start_service(
     gc.collect()
     gc.freeze()  # what is here by now stays
     gc.set_threshold(GC_OBJECTS)
+    gevent.config.track_greenlet_tree = False  # half of what a new greenlet costs
     gevent.spawn(watch_loop)
     listener = partial(start_listener, make_server)
     service.start(tree(settings, catalog, engine_port, listener, served))

@@ -16,6 +16,7 @@ import logging
 import re
 import time
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -61,6 +62,7 @@ class Context:
         return Context(name, self.directory, parent, self.now, self.after)
 
 
+@cache
 def handler_name(message_type: type) -> str:
     """Return the method that handles this type: `RunJob` is `run_job`."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", message_type.__name__).lower()

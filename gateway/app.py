@@ -8,6 +8,7 @@ import bottle
 
 from gateway.drafts import Drafter
 from gateway.faults import error_page, guard
+from gateway.greenlet_local import keep_in_greenlets
 from gateway.jobs import Jobs
 from gateway.openapi import describe
 from gateway.pages import Pages
@@ -59,6 +60,7 @@ def make_status_app(
 
 
 def _bare_app() -> Any:
+    keep_in_greenlets()
     app = bottle.Bottle()
     app.uninstall(True)  # our answers are whole responses; no plugin shapes them
     app.install(guard)

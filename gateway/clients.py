@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from gevent.event import AsyncResult
@@ -68,6 +69,7 @@ def is_local(address: str) -> bool:
     return found is not None and found.is_loopback
 
 
+@lru_cache(maxsize=1024)
 def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         found = ipaddress.ip_address(address)

@@ -161,6 +161,8 @@ class Settings(_Group):
     role: Literal["all", "gateway", "worker"] = "all"
     gateways: Annotated[int, Field(ge=1, le=64)] = 1
     """Processes that share the port; more than one only for the role `gateway`."""
+    nice: Annotated[int, Field(ge=-20, le=19)] = -10
+    """The service's own priority, where the kernel allows it: programs run after it."""
     secret: Secret = ""
     """What makes idempotency keys mean the same on all gateways; see `secret_of`."""
     admin_key: AdminKey = ""
