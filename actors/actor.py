@@ -62,10 +62,14 @@ class Context:
         return Context(name, self.directory, parent, self.now, self.after)
 
 
-@cache
 def handler_name(message_type: type) -> str:
     """Return the method that handles this type: `RunJob` is `run_job`."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", message_type.__name__).lower()
+    return _snake_case(message_type.__name__)
+
+
+@cache
+def _snake_case(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
 class Actor(pykka.ThreadingActor):

@@ -156,7 +156,7 @@ if os.fork() == 0:
 
 ZOMBIES = """
 import os, time
-for n in range(40):
+for n in range(25):          # of both together, fewer than a job may have
     pid = os.fork()
     if pid == 0:
         if os.fork() == 0:
