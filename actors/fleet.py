@@ -40,6 +40,8 @@ SOON_S = 0.2
 """After a change: pools change in bursts, and one report tells them all."""
 COUNTS_S = 20.0
 """A worker that has not been heard of for so long counts no more."""
+FRESH_S = 2 * REPORT_S
+"""A report counts for so long at least, however old it says that it is."""
 CLOCKS_S = 40.0
 """By how much the clocks of two hosts may differ."""
 WORKERS_MAX = 10_000
@@ -54,7 +56,7 @@ ECHO_AWAITED_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A worker's last report and when it came, by our own clock."""
+    """A worker's last report and since when it counts, by our own clock."""
 
     report: WorkerReport
     since: float
@@ -126,10 +128,13 @@ class Fleet(Actor):
         if known is not None and report.at <= known.report.at:
             return
         # the stream begins with what was said before we started
-        if report.at < self._clock() - COUNTS_S - CLOCKS_S:
+        age_s = max(self._clock() - report.at, 0.0)
+        if age_s > COUNTS_S + CLOCKS_S:
             return
         if len(self._others) < WORKERS_MAX or known is not None:
-            self._others[report.worker_id] = Heard(report, self.now())
+            # whoever still lives says so again before this counts no more
+            since = self.now() - min(age_s, COUNTS_S - FRESH_S)
+            self._others[report.worker_id] = Heard(report, since)
 
     def time_out(self, name: str) -> None:
         """Report, either because something has changed or because it is time."""

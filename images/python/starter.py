@@ -3,6 +3,11 @@
 The launcher executes this file in the interpreter that it was started in, before it
 forks. A child calls `warm_up` before it waits for its job, and `become` with the job.
 
+The beginning. A page that a child only reads stays shared with the launcher. So what
+there is before the forks is made immortal (`keep`), or else each look at an object
+would count a reference and copy its page; and the way to a main file's end has been
+gone a few times (`rehearse`), so that the interpreter has nothing left to adapt to.
+
 The end. A forked interpreter shares its memory with the launcher until it writes to
 it, and an interpreter that finalises itself writes to nearly all: some thousand page
 faults, half of a short program's time. So when the main file has come to its end and
@@ -11,7 +16,8 @@ the program's own objects (Py_FinalizeEx and finalize_modules in CPython 3.13: m
 go in order of import, then the garbage, then what still lives is emptied, last first)
 and leaves the interpreter's own objects to the kernel. In any doubt it does nothing,
 and the interpreter finalises itself as always: after an exception or sys.exit, with
-threads, foreign extension modules, or changed modules of the standard library.
+threads, foreign extension modules, changed modules of the standard library, or another
+object for a standard stream: the first one may hold output still.
 """
 
 import sys

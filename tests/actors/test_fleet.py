@@ -11,6 +11,7 @@ from actors.fleet import (
     COUNTS_S,
     ECHO_AWAITED_S,
     ECHO_S,
+    FRESH_S,
     REPORT_S,
     SOON_S,
     WORKERS_MAX,
@@ -170,9 +171,26 @@ def test_old_news_changes_nothing(company: Company) -> None:
     assert company.status() == FleetStatus(1, (HERE,))
 
 
-def test_a_clock_that_is_somewhat_late_is_borne(company: Company) -> None:
-    company.reported("a", HERE, at=EPOCH - CLOCKS_S)
+def test_what_the_stream_says_of_the_past_counts_for_less_long(
+    company: Company,
+) -> None:
+    """Else a worker that has just died lives on at a gateway that starts."""
+    company.reported("a", HERE, at=EPOCH - 5)
+    company.reported("b", HERE, at=EPOCH - COUNTS_S)
+    company.world.clock.advance(FRESH_S - 0.1)
+    assert company.status().workers == 2
+    company.world.clock.advance(0.1)
     assert company.status().workers == 1
+    company.world.clock.advance(COUNTS_S - 5 - FRESH_S)
+    assert company.status().workers == 0
+
+
+def test_a_clock_that_is_somewhat_late_is_borne(company: Company) -> None:
+    for n in range(5):
+        company.epoch = EPOCH + n * REPORT_S
+        company.reported("a", HERE, at=company.epoch - CLOCKS_S)
+        company.world.clock.advance(REPORT_S)
+        assert company.status().workers == 1
 
 
 # ----------------------------------------------------------------------------- echoes

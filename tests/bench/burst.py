@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,6 +106,7 @@ def burst(target: Target, plan: Plan) -> dict[str, Any]:
             jobs = [job for part in crowds.results() for job in part]
         finally:
             visitor.stop()
+    tell_what_failed(jobs)
     return {
         **summary(jobs, started),
         "clients": plan.clients,
@@ -115,6 +117,15 @@ def burst(target: Target, plan: Plan) -> dict[str, Any]:
         "memory_above_rest_mb": resident_mb(target.pid, "VmHWM") - rest,
         "server_cpu_ms_a_job": (cpu_seconds(target.pid) - cpu) * 1e3 / plan.jobs,
     }
+
+
+def tell_what_failed(jobs: list[dict[str, Any]]) -> None:
+    """Say how the jobs ended that did not succeed: the summary only counts them."""
+    ends = Counter(
+        (job["status"], job["outcome"]) for job in jobs if job["outcome"] != "success"
+    )
+    for (status, outcome), count in ends.items():
+        print(f"{count} of {len(jobs)} ended otherwise: {status} {outcome!r}")
 
 
 def summary(jobs: list[dict[str, Any]], started: float) -> dict[str, Any]:

@@ -70,6 +70,17 @@ def test_requirements_tell_met_missed_and_not_measured_apart() -> None:
     assert verdicts["java hello, POST to end of SSE, p50"] == "not measured"
 
 
+def test_what_may_never_happen_is_judged_by_the_worst_round() -> None:
+    results = some_results()
+    results.burst[:] = [
+        {"jobs": 10, "refused": 0, "failed": failed, "page_p99_ms": 1.0}
+        for failed in (0, 0, 1)
+    ]
+    verdicts = {one.figure: one.verdict for one in requirements(results)}
+    assert verdicts["burst of 10: refused, lost or failed"] == "NOT MET"
+    assert verdicts["burst of 10: p99 of GET /"] == "met"
+
+
 # ----------------------------------------------------------------------- burst
 
 
