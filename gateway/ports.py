@@ -31,7 +31,8 @@ FLEET = "root/fleet"
 RELAY = "root/relay"
 BUCKETS = "root/buckets"
 
-_ASK_TIMEOUT_S = 2.0
+_ASK_TIMEOUT_S = 10.0
+"""One that has died is known to be dead at once; one that has much to do answers late."""
 _STATUS_TIMEOUT_S = 0.5
 
 

@@ -81,13 +81,13 @@ class Burst:
         free = self._free[job.source]
         client = free.pop() if free else RawClient(self._port, job.source)
         try:
-            _, events = client.call(get_request(f"/v1/jobs/{job_id}/events"))
+            status, events = client.call(get_request(f"/v1/jobs/{job_id}/events"))
         except (OSError, BrokenAnswerError) as error:
             job.outcome = f"lost: {error}"
             return
         job.ended = time.monotonic()
         found = re.search(rb'"outcome":"(\w+)"', events)
-        job.outcome = found[1].decode() if found else ""
+        job.outcome = found[1].decode() if found else f"not told: {status}"
         free.append(client)
 
 
