@@ -32,7 +32,7 @@ RELAY = "root/relay"
 BUCKETS = "root/buckets"
 
 _ASK_TIMEOUT_S = 10.0
-"""One that has died is known to be dead at once; one that has much to do answers late."""
+"""An actor that has died is known to be dead at once; a busy one answers late."""
 _STATUS_TIMEOUT_S = 0.5
 
 
