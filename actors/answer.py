@@ -43,10 +43,7 @@ class Answer(pykka.Future[Any]):
         """Give the value."""
         self._result.set(value)
 
-    def set_exception(
-        self,
-        exc_info: _ExcInfo | None = None,
-    ) -> None:
+    def set_exception(self, exc_info: _ExcInfo | None = None) -> None:
         """Give an exception: this one, or the one that is being handled."""
         found = (exc_info or sys.exc_info())[1]
         self._result.set_exception(found or RuntimeError("no exception was given"))
