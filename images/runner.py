@@ -46,7 +46,7 @@ from images.runner_kernel import (
     MEMORY_BYTES,
     OOM_KILLS,
     Gauge,
-    observe,
+    Observer,
     processes,
     read_text,
     scheduling,
@@ -82,6 +82,7 @@ class Runner:
         self.cpu = Gauge(CPU_MS)
         self.oom_kills = Gauge(OOM_KILLS)
         self.memory = Gauge(MEMORY_BYTES)
+        self.observer = Observer()
         self.uid: int = config["uid_first"]
         self.guard: int = config["uid_first"] + config["uid_count"] - 1
         self.waiting: list[Child] = []
@@ -123,7 +124,7 @@ class Runner:
             self.prepare()
             if self.warm["kind"] == "fork":
                 os.rmdir(WORK)
-            self.baseline = observe()
+            self.baseline = self.observer.observe()
             self.scheduling = scheduling(0)
             self.memory_limit = (self.memory.read() or 0) + MEMORY_SLACK_BYTES
             self.ready(0.0)
@@ -354,7 +355,7 @@ class Runner:
         """Name what is not as it was before the first job."""
         self.drain_wake()
         self.reap()
-        now = observe()
+        now = self.observer.observe()
         found = [name for name in now if now[name] != self.baseline[name]]
         known = {1, self.launcher.pid, *(child.pid for child in self.children)}
         if processes() != known:

@@ -7,15 +7,18 @@ version of cgroups shows less, and the runner then compares or measures less.
 from __future__ import annotations
 
 import os
+import select
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 CGROUP = "/sys/fs/cgroup"
 TMPFS = ("/box", "/tmp", "/dev/shm")  # noqa: S108 - the writable places
 MQUEUE = "/dev/mqueue"
-_STATE_FILES = {
-    "mounts": ("self/mountinfo",),
-    "ipc": ("sysvipc/shm", "sysvipc/sem", "sysvipc/msg"),
-}
+_IPC = ("sysvipc/shm", "sysvipc/sem", "sysvipc/msg")
 _SOCKETS = ("net/sockstat", "net/sockstat6")
+_PIECE_BYTES = 1 << 16
 
 
 class Place:
@@ -115,19 +118,68 @@ def parse_sockets(text: str, *keys: str) -> list[tuple[str, str, int]]:
     return found
 
 
-def observe(proc: str = "/proc") -> dict[str, object]:
-    """Return all that must be the same between any two jobs."""
-    state: dict[str, object] = {
-        name: [read_text(f"{proc}/{file}") for file in files]
-        for name, files in _STATE_FILES.items()
-    }
-    sockets = [read_text(f"{proc}/{file}") for file in _SOCKETS]
-    state["sockets"] = [parse_sockets(text, "used", "inuse") for text in sockets]
-    # One that has been closed stays for a minute, and keeps its port.
-    state["connections"] = [parse_sockets(text, "tw") for text in sockets]
-    state["space"] = [_filled(path) for path in TMPFS]
-    state["files"] = [_names(path) for path in (*TMPFS, MQUEUE)]
-    return state
+class Text:
+    """A file of the kernel's that is read again and again, and so stays open."""
+
+    def __init__(self, path: str) -> None:
+        self._fd = _open(path)
+
+    def read(self) -> str:
+        """Return the text as it is now; nothing if there is no such file."""
+        if self._fd < 0:
+            return ""
+        data = b""
+        while piece := os.pread(self._fd, _PIECE_BYTES, len(data)):
+            data += piece
+        return data.decode("utf-8", "surrogateescape")
+
+
+class Mounts:
+    """What is mounted: read anew only when the kernel says that it has changed.
+
+    To write these lines out takes the kernel longer than all else that is observed.
+    On Linux the file polls as readable, and as exceptional when there was a change
+    since one asked last (proc_pid_mounts(5)). On a kernel that doesn't know this it
+    polls as any file does, as writable too: then it is read each time.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._fd = _open(path)
+        self._poller = select.poll()
+        if self._fd >= 0:
+            wanted = select.POLLIN | select.POLLOUT | select.POLLPRI
+            self._poller.register(self._fd, wanted)
+        self._file = Text(path)
+        self._text = self._file.read()
+
+    def read(self) -> str:
+        """Return the text as it is now."""
+        if self._poller.poll(0) != [(self._fd, select.POLLIN)]:
+            self._text = self._file.read()
+        return self._text
+
+
+class Observer:
+    """Sees all that must be the same between any two jobs."""
+
+    def __init__(self, proc: str = "/proc", places: Sequence[str] = TMPFS) -> None:
+        self._places = places
+        self._mounts = Mounts(f"{proc}/self/mountinfo")
+        self._ipc = [Text(f"{proc}/{file}") for file in _IPC]
+        self._sockets = [Text(f"{proc}/{file}") for file in _SOCKETS]
+
+    def observe(self) -> dict[str, object]:
+        """Return it as it is now; two of these can be compared."""
+        sockets = [text.read() for text in self._sockets]
+        return {
+            "mounts": self._mounts.read(),
+            "ipc": [text.read() for text in self._ipc],
+            "sockets": [parse_sockets(text, "used", "inuse") for text in sockets],
+            # One that has been closed stays for a minute, and keeps its port.
+            "connections": [parse_sockets(text, "tw") for text in sockets],
+            "space": [_filled(path) for path in self._places],
+            "files": [_names(path) for path in (*self._places, MQUEUE)],
+        }
 
 
 def scheduling(pid: int) -> tuple[int, set[int]]:

@@ -22,7 +22,10 @@ from images.runner_kernel import (
     MEMORY_BYTES,
     OOM_KILLS,
     Gauge,
+    Mounts,
+    Observer,
     Place,
+    Text,
     parse_figure,
     parse_sockets,
 )
@@ -98,6 +101,66 @@ def test_sockets_are_told_from_the_hosts() -> None:
         ("sockets:", "used", 4),
         ("TCP:", "inuse", 0),
     ]
+
+
+def test_a_text_is_read_as_it_is_now(tmp_path: Path) -> None:
+    path = tmp_path / "text"
+    path.write_text("x" * 200_000)
+    text = Text(str(path))
+    assert text.read() == "x" * 200_000
+    path.write_text("less")
+    assert text.read() == "less"
+    assert Text(str(tmp_path / "absent")).read() == ""
+
+
+def test_mounts_are_read_anew_where_nobody_tells_of_a_change(tmp_path: Path) -> None:
+    path = tmp_path / "mountinfo"
+    path.write_text("1 0 0:1 / /")
+    mounts = Mounts(str(path))
+    assert mounts.read() == "1 0 0:1 / /"
+    path.write_text("1 0 0:1 / / and more")
+    assert mounts.read() == "1 0 0:1 / / and more"
+    assert Mounts(str(tmp_path / "absent")).read() == ""
+
+
+MOUNTING = """
+import subprocess
+from images.runner_kernel import Observer, Mounts
+
+observer = Observer(places=[])
+before = observer.observe()
+real = Mounts("/proc/self/mountinfo")
+assert real.read() is real.read(), "read for nothing"
+assert observer.observe()["mounts"] == before["mounts"]
+subprocess.run(["mount", "-t", "tmpfs", "none", "/mnt"], check=True)
+after = observer.observe()["mounts"]
+assert after != before["mounts"], "a mount was not seen"
+assert observer.observe()["mounts"] == after
+subprocess.run(["umount", "/mnt"], check=True)
+assert observer.observe()["mounts"] == before["mounts"], "an end was not seen"
+print("seen")
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
+def test_the_kernel_tells_of_each_mount() -> None:
+    command = ["unshare", "-m", sys.executable, "-c", MOUNTING]
+    root = Path(runner.__file__).parents[1]
+    done = subprocess.run(
+        command, cwd=root, capture_output=True, check=False, text=True
+    )
+    assert done.stdout == "seen\n", done.stderr
+
+
+def test_what_is_the_same_looks_the_same(tmp_path: Path) -> None:
+    root = plant(tmp_path, {"net/sockstat": SOCKSTAT})
+    observer = Observer(root, places=[])
+    before = observer.observe()
+    assert before["connections"] == [[("TCP:", "tw", 1)], []]
+    plant(tmp_path, {"net/sockstat": SOCKSTAT.replace("mem 7", "mem 8")})
+    assert observer.observe()["sockets"] == before["sockets"]
+    plant(tmp_path, {"net/sockstat": SOCKSTAT.replace("used 4", "used 5")})
+    assert observer.observe()["sockets"] != before["sockets"]
 
 
 def test_stdin_goes_as_far_as_the_pipe_takes_it() -> None:
