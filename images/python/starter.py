@@ -6,7 +6,9 @@ forks. A child calls `warm_up` before it waits for its job, and `become` with th
 The beginning. A page that a child only reads stays shared with the launcher. So what
 there is before the forks is made immortal (`keep`), or else each look at an object
 would count a reference and copy its page; and the way to a main file's end has been
-gone a few times (`rehearse`), so that the interpreter has nothing left to adapt to.
+gone a few times (`rehearse`), so that the interpreter has nothing left to adapt to. A
+child goes it once more if no job comes for a while: that takes as much of the
+processor as the job itself, but nobody's time.
 
 The end. A forked interpreter shares its memory with the launcher until it writes to
 it, and an interpreter that finalises itself writes to nearly all: some thousand page
@@ -16,12 +18,13 @@ the program's own objects (Py_FinalizeEx and finalize_modules in CPython 3.13: m
 go in order of import, then the garbage, then what still lives is emptied, last first)
 and leaves the interpreter's own objects to the kernel. In any doubt it does nothing,
 and the interpreter finalises itself as always: after an exception or sys.exit, with
-threads, foreign extension modules, changed modules of the standard library, or another
-object for a standard stream: the first one may hold output still.
+threads, foreign extension modules, anything put into a module of the interpreter's, or
+another object for a standard stream: the first one may hold output still.
 """
 
 import sys
 
+import _operator
 import _thread
 import _weakref
 import atexit
@@ -41,10 +44,16 @@ _REHEARSAL = "/opt/warmbox/starter.rehearsal.py"
 _TOOL = 4  # of the six that sys.monitoring has, one that no kind of tool has claimed
 _PY_START = sys.monitoring.events.PY_START
 _PY_RETURN = sys.monitoring.events.PY_RETURN
+_TAG_OFFSET = 24  # of a dictionary's ma_version_tag (PEP 509), up to CPython 3.13
 _OWN_EXTENSIONS = sys.platlibdir + "/python3"
 
 _main_returned = False
-_sizes = {}
+_interpreters = {}
+"""The modules that are there before the main file, but for its own."""
+_tags = []
+"""Where the interpreter counts the changes of each, in the same order."""
+_versions = b""
+"""What was there when the main file began."""
 _streams = []
 
 
@@ -82,8 +91,7 @@ def is_mortal(one):
 
 
 def warm_up():
-    """Do, while nobody waits, all that does not depend on the job."""
-    rehearse()
+    """Do what does not depend on the job."""
     # What is frozen is never collected, and at exit __main__ shall be: it holds the
     # program's own objects, and some have a __del__.
     sys.modules["__main__"] = copy_of_main()
@@ -109,7 +117,7 @@ def rehearse():
     sys.modules["__main__"] = main
     deepen(_DEPTH)
     _prctl(_PR_GET_DUMPABLE, 0, 0, 0, 0)
-    _streams[:] = streams()
+    take_stock()
     is_unusual()
     flush()
     gc.collect()
@@ -140,6 +148,15 @@ def become(argv):
 
 def watch_main():
     """Have `leave` run at exit, and learn whether the main file came to its end."""
+    probe = {"changed": False}
+    tag = tag_of(probe)
+    before = tag.value
+    probe["changed"] = True
+    if tag.value == before:
+        return  # another interpreter, which shall always finalise itself
+    _interpreters.update(sys.modules)
+    del _interpreters["__main__"]
+    _tags[:] = [tag_of(vars(module)) for module in _interpreters.values()]
     atexit.register(leave)  # the first that is registered is the last that runs
     sys.monitoring.use_tool_id(_TOOL, "warmbox")
     sys.monitoring.register_callback(_TOOL, _PY_START, started)
@@ -147,15 +164,25 @@ def watch_main():
     sys.monitoring.set_events(_TOOL, _PY_START)
 
 
+def tag_of(namespace):
+    """Return the number that changes whenever this dictionary does."""
+    return ctypes.c_uint64.from_address(id(namespace) + _TAG_OFFSET)
+
+
 def started(code, _):
     """Watch for the end of the main file's code, and of no other."""
     if code.co_name == "<module>" and code.co_filename == "/box/work/main.py":
         sys.modules.pop("usercustomize", None)
-        _streams[:] = streams()
-        for name, module in sys.modules.items():
-            _sizes[name] = len(module.__dict__)
+        take_stock()
         sys.monitoring.set_local_events(_TOOL, code, _PY_RETURN)
     return sys.monitoring.DISABLE
+
+
+def take_stock():
+    """Note how the interpreter is before the program has changed anything."""
+    global _versions
+    _streams[:] = streams()
+    _versions = b"".join(_tags)
 
 
 def returned(*_):
@@ -170,11 +197,10 @@ def leave():
     if not _main_returned or is_unusual() or not flush():
         return
     names = list(sys.modules)
-    interpreters = [sys.modules[name] for name in _sizes if name != "__main__"]
-    own = [(name, _weakref.ref(sys.modules[name])) for name in names if is_own(name)]
+    own = [_weakref.ref(module) for module in own_modules()]
     forget(names)
     gc.collect()
-    for _, reference in reversed(own):
+    for reference in reversed(own):
         module = reference()
         if module is not None:
             clear(module.__dict__)
@@ -182,12 +208,12 @@ def leave():
     status = 0 if flush() else 120
     _fflush(None)
     posix._exit(status)
-    interpreters.clear()  # never reached: they stay alive until here
 
 
-def is_own(name):
-    """Tell whether the program brought this module in, or is it."""
-    return name == "__main__" or name not in _sizes
+def own_modules():
+    """Return the modules that the program brought in, and the one that it is."""
+    modules = sys.modules.items()
+    return [module for name, module in modules if name not in _interpreters]
 
 
 def streams():
@@ -198,23 +224,23 @@ def streams():
 
 def is_unusual():
     """Tell whether finalising would do more than `leave` does."""
-    if streams() != _streams or not _sizes.keys() <= sys.modules.keys():
+    if streams() != _streams or b"".join(_tags) != _versions:
         return True  # a stream that was replaced may hold output still
+    modules = sys.modules
+    now = map(modules.get, _interpreters)
+    if not all(map(_operator.is_, now, _interpreters.values())):
+        return True
     if _thread._count() or gc.callbacks or gc.get_debug() or sys.gettrace():
         return True
-    if sys.getprofile() or "_interpreters" in sys.modules:
+    if sys.getprofile() or "_interpreters" in modules:
         return True
-    return any(map(is_unusual_module, list(sys.modules.items())))
+    own = own_modules()
+    return any(type(module) is not _ModuleType or is_foreign(module) for module in own)
 
 
-def is_unusual_module(item):
-    """Tell whether a module is changed, foreign, or none at all."""
-    name, module = item
-    if type(module) is not _ModuleType:
-        return True
-    if not is_own(name):
-        return len(module.__dict__) != _sizes[name]
-    path = module.__dict__.get("__file__")
+def is_foreign(module):
+    """Tell whether this is an extension that did not come with the interpreter."""
+    path = vars(module).get("__file__")
     if type(path) is not str or not path.endswith(".so"):
         return False
     return _OWN_EXTENSIONS not in path
