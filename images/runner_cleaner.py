@@ -42,6 +42,8 @@ def clean(uid: int, deadline: float) -> None:
     finally:
         os.seteuid(0)
         os.setegid(0)
+    for folder in SHARED:
+        _stamp(folder)
 
 
 class _Cleaner:
@@ -56,16 +58,14 @@ class _Cleaner:
     def clean(self) -> None:
         for folder in SHARED:
             self._empty(folder)
-            _stamp(folder)
         for folder in (WORK, HOME):
             self._remove(folder)
 
     def _remove(self, folder: str) -> None:
         """Remove a directory with all that is in it, if it is there."""
-        try:
-            os.chmod(folder, 0o700)
-        except FileNotFoundError:
+        if _remove_empty(folder):
             return
+        os.chmod(folder, 0o700)
         self._empty(folder)
         os.rmdir(folder)
 
@@ -86,20 +86,22 @@ class _Cleaner:
             os.close(top)
 
     def _empty_once(self, top: int) -> bool:
-        """Remove what is found; False when nothing was."""
-        found = False
+        """Remove what is found; False when nothing can have been moved up."""
+        is_deep = False
         for entry in _entries(top):
-            found = True
-            self._remove_entry(top, entry)
-        return found
+            is_deep |= self._remove_entry(top, entry)
+        return is_deep
 
-    def _remove_entry(self, top: int, entry: os.DirEntry[str]) -> None:
-        """Unlink one entry of `top`, or empty and remove the directory that it is."""
+    def _remove_entry(self, top: int, entry: os.DirEntry[str]) -> bool:
+        """Unlink one entry of `top`, or empty and remove the directory that it is.
+
+        Returns whether it was a directory.
+        """
         self._spend()
         name = entry.name
         if not entry.is_dir(follow_symlinks=False):
             self._unlink(top, name)
-            return
+            return False
         os.chmod(name, 0o700, dir_fd=top)
         fd = os.open(name, _FOLDER, dir_fd=top)
         try:
@@ -114,6 +116,7 @@ class _Cleaner:
         finally:
             os.close(fd)
         os.rmdir(name, dir_fd=top)
+        return True
 
     def _unlink(self, folder: int, name: str) -> None:
         """Remove a file; a large one bit by bit.
@@ -151,19 +154,20 @@ def _entries(folder: int) -> Iterator[os.DirEntry[str]]:
         yield from found
 
 
+def _remove_empty(folder: str) -> bool:
+    """Remove a directory that has nothing in it; True when it is not there any more."""
+    try:
+        os.rmdir(folder)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
 def _stamp(folder: str) -> None:
-    """Give the directory our own times: a job's say when it last wrote there."""
+    """Give the directory our own times: a job's say when it last was there."""
     try:
-        top = os.open(folder, _FOLDER)
+        os.utime(folder)
     except OSError:
-        return
-    try:
-        name = os.urandom(8).hex()
-        flags = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-        os.close(os.open(name, flags, 0o600, dir_fd=top))
-        os.unlink(name, dir_fd=top)
-        os.listdir(top)
-    except OSError:
-        return  # nothing can be made there, by a job neither
-    finally:
-        os.close(top)
+        return  # it has none, or is not there
