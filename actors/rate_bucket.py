@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import gevent
+
 from actors.actor import Actor, Context
 from actors.directory import send
 from actors.messages import BucketFull, TokenReply
@@ -60,9 +62,16 @@ class RateBucket(Actor):
         self._bucket = TokenBucket(per_second, burst, burst, context.now())
         self._asked = 0
 
+    def _start_actor_loop(self) -> None:
+        # A thread's start waits until it runs. Where threads are greenlets, that is
+        # when all others that can run have done so: with a thousand new clients at
+        # once, the supervisor would start one bucket for each turn of all requests.
+        gevent.spawn(self._actor_loop)
+
     def boot(self, message: Boot) -> None:
-        """Offer to go soon if nobody ever asks."""
-        self.set_timer("full", LINGER_S)
+        """Offer to go soon if nobody ever asks; the first may have asked by now."""
+        if not self.has_timer("full"):
+            self.set_timer("full", LINGER_S)
 
     def take_token(self, message: TakeToken) -> None:
         """Answer, and be there until the bucket is full."""

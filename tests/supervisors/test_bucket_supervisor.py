@@ -58,6 +58,20 @@ def test_a_full_bucket_goes_and_the_client_loses_nothing(
     assert buckets.take("ann", "ann", "ann") == [True, True, False]
 
 
+def test_a_bucket_stays_as_long_as_its_first_request_needs(world: World) -> None:
+    # Given a bucket that was asked before it had so much as begun
+    world.start(BucketSupervisor, "slow", 0.1, 2, 3)
+    replies: list[TokenReply] = []
+    take = TakeToken("ann", replies.append)
+    world.tell("slow", take, take)
+    # When it lingers beyond what one without requests would
+    world.clock.advance(LINGER_S + 0.1)
+    settle()
+    # Then it has not gone to come back full
+    world.tell("slow", take)
+    assert [reply.granted for reply in replies] == [True, True, False]
+
+
 def test_a_bucket_that_is_asked_meanwhile_stays(world: World, buckets: Buckets) -> None:
     # Given a bucket that has offered to go, not knowing of a request to come
     buckets.take("ann", "ann")
