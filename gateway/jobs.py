@@ -136,18 +136,21 @@ class Jobs:
         events = sse.stream(
             sink,
             self._config.heartbeat_s,
-            is_lost=lambda: self._is_lost(job_id, max(after_id, sink.last_id)),
+            is_lost=lambda: self._is_lost(job_id, after_id, sink),
             leave=lambda: self._leave(job_id, sink),
         )
         return bottle.HTTPResponse(events, 200, _STREAM_HEADERS)
 
-    def _is_lost(self, job_id: str, last_id: int) -> bool:
+    def _is_lost(self, job_id: str, after_id: int, sink: sse.Sink) -> bool:
         # A relay that was started anew knows the job but not its old watchers.
         try:
             found = find(self._directory, job_id)
         except Problem:
             return False
-        return not isinstance(found, JobView) or _newest_id(found) > last_id
+        if not isinstance(found, JobView):
+            return True
+        # Compared after the answer: what came until then has been delivered by now.
+        return _newest_id(found) > max(after_id, sink.last_id)
 
     def _leave(self, job_id: str, sink: sse.Sink) -> None:
         self._directory.tell(RELAY, UnwatchJob(job_id, sink.deliver))

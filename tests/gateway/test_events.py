@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from gateway_client import Gateway, running, shown
+from gevent.event import Event
 from twins import HELLO, SUCCESS
 
 from actors.messages import (
@@ -169,6 +170,26 @@ def test_a_relay_started_anew_is_noticed(gateway: Gateway) -> None:
     assert next(events) == (0, "lagged", {})
     assert list(events) == []
     assert next(shown(gateway.follow(job_id, 1)))[1] == "started"
+
+
+def test_what_comes_while_the_relay_is_asked_is_not_lost(gateway: Gateway) -> None:
+    # Given a stream that has been quiet, so that it asks whether it was forgotten
+    job_id = gateway.submit()
+    events = shown(gateway.follow(job_id))
+    next(events)
+    # When the job starts before the relay has come to answer
+    asked = Event()
+
+    def start(job_id: str) -> None:
+        if not asked.is_set():
+            gateway.world.emit(job_id, Started())
+            asked.set()
+
+    gateway.world.on_look_up = start
+    assert asked.wait(5)
+    gateway.world.emit(job_id, Finished(SUCCESS))
+    # Then the stream brings it all, and does not send its client away
+    assert [name for _, name, _ in events] == ["started", "finished"]
 
 
 def test_a_relay_that_is_away_for_a_while_costs_no_stream(gateway: Gateway) -> None:

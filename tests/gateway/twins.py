@@ -111,6 +111,8 @@ class World:
         self.token = TokenReply(
             granted=True, limit=20, remaining=19, retry_after_s=0, reset_s=0.1
         )
+        self.on_look_up: Callable[[str], object] = str
+        """Called before the relay answers: what it does, the relay has done first."""
         self.on_publish: Callable[[str], object] = str
         self.on_cancel: Callable[[str], object] = str
         self.fleet = {
@@ -142,6 +144,7 @@ class World:
             case LookUpJob(job_id) if job_id in self.expired:
                 return "expired"
             case LookUpJob(job_id):
+                self.on_look_up(job_id)
                 return self.jobs[job_id].view() if job_id in self.jobs else None
             case FindPosition():
                 return 3
