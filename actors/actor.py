@@ -76,6 +76,12 @@ class Actor(pykka.ThreadingActor):
     """An actor with a name, a supervisor and timers."""
 
     use_daemon_thread = True
+    is_awaited = True
+    """Whether `start` returns only when the actor has begun, and can be found.
+
+    That is when all others that can run have done so. Who starts a thousand at once
+    would get one for each turn of all the others.
+    """
 
     def __init__(self, context: Context) -> None:
         super().__init__()
@@ -136,6 +142,12 @@ class Actor(pykka.ThreadingActor):
     @staticmethod
     def _create_future() -> pykka.Future[Any]:
         return Answer()
+
+    def _start_actor_loop(self) -> None:
+        if self.is_awaited:
+            super()._start_actor_loop()
+        else:
+            gevent.spawn(self._actor_loop)
 
     def on_start(self) -> None:
         """Only mail oneself the set-up: an exception here would go unheard.

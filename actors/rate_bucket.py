@@ -6,8 +6,6 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import gevent
-
 from actors.actor import Actor, Context
 from actors.directory import send
 from actors.messages import BucketFull, TokenReply
@@ -54,6 +52,8 @@ class TokenBucket:
 class RateBucket(Actor):
     """One client's bucket. Offers to go when it is full again."""
 
+    is_awaited = False  # a crowd of new clients comes at once
+
     def __init__(
         self, context: Context, client: str, per_second: float, burst: int
     ) -> None:
@@ -61,12 +61,6 @@ class RateBucket(Actor):
         self._client = client
         self._bucket = TokenBucket(per_second, burst, burst, context.now())
         self._asked = 0
-
-    def _start_actor_loop(self) -> None:
-        # A thread's start waits until it runs. Where threads are greenlets, that is
-        # when all others that can run have done so: with a thousand new clients at
-        # once, the supervisor would start one bucket for each turn of all requests.
-        gevent.spawn(self._actor_loop)
 
     def boot(self, message: Boot) -> None:
         """Offer to go soon if nobody ever asks; the first may have asked by now."""

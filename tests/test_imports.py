@@ -233,8 +233,9 @@ HOOKS = {
     "on_failure",
     "use_daemon_thread",
     "_create_future",  # what pykka's own kinds of actors differ in
+    "_start_actor_loop",
 }
-OWN_HOOKS = {"boot", "clean_up", "time_out"}
+OWN_HOOKS = {"boot", "clean_up", "time_out", "is_awaited"}
 INTERNALS = {*dir(pykka.ThreadingActor), *vars(Actor)} | {
     "actor_urn",
     "actor_inbox",
