@@ -134,7 +134,7 @@ class Text:
         return data.decode("utf-8", "surrogateescape")
 
 
-class Mounts:
+class Mounts(Text):
     """What is mounted: read anew only when the kernel says that it has changed.
 
     To write these lines out takes the kernel longer than all else that is observed.
@@ -144,18 +144,17 @@ class Mounts:
     """
 
     def __init__(self, path: str) -> None:
-        self._fd = _open(path)
+        super().__init__(path)
         self._poller = select.poll()
         if self._fd >= 0:
             wanted = select.POLLIN | select.POLLOUT | select.POLLPRI
             self._poller.register(self._fd, wanted)
-        self._file = Text(path)
-        self._text = self._file.read()
+        self._text = super().read()
 
     def read(self) -> str:
         """Return the text as it is now."""
         if self._poller.poll(0) != [(self._fd, select.POLLIN)]:
-            self._text = self._file.read()
+            self._text = super().read()
         return self._text
 
 
