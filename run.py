@@ -6,7 +6,6 @@ from gevent import monkey
 monkey.patch_all()
 
 import argparse
-import gc
 import logging
 import os
 import secrets
@@ -51,6 +50,7 @@ from metrics.collector import MailboxCollector
 from metrics.instruments import REGISTRY
 from metrics.loop_lag import watch_loop
 from supervisors.broker_url import judge_secret, secret_of, warn_of_weak_secret
+from supervisors.garbage import keep_collecting
 from supervisors.languages import (
     UnknownLanguageError,
     effective_catalog,
@@ -69,8 +69,6 @@ CLEAN_UP_S = 120
 UNKNOWN_WAIT_S = 1.0
 """A job that another gateway has taken is known here within milliseconds."""
 PROBE_S = 5.0
-GC_OBJECTS = 20_000
-"""New objects between two garbage collections: a job leaves no cycles to speak of."""
 LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 YES, NO = Text("ok", style="green"), Text("mend", style="bold red")
 OFF = Text("off", style="yellow")
@@ -169,9 +167,7 @@ def start_service(
 
     warn_of_weak_secret(settings)
     REGISTRY.register(MailboxCollector())
-    gc.collect()
-    gc.freeze()  # what is here by now stays
-    gc.set_threshold(GC_OBJECTS)
+    keep_collecting()
     gevent.config.track_greenlet_tree = False  # half of what a new greenlet costs
     gevent.spawn(watch_loop)
     listener = partial(start_listener, make_server)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import bottle
 
+from gateway.arrivals import Arrivals
 from gateway.drafts import Drafter
 from gateway.faults import error_page, guard
 from gateway.greenlet_local import keep_in_greenlets
@@ -71,8 +72,9 @@ def _bare_app() -> Any:
 def _add_jobs(
     app: Any, config: GatewayConfig, directory: Directory, drafter: Drafter
 ) -> None:
-    submission = Submission(config, directory, drafter)
-    jobs = Jobs(config, directory)
+    arrivals = Arrivals()
+    submission = Submission(config, directory, drafter, arrivals)
+    jobs = Jobs(config, directory, arrivals)
     request = bottle.request
     job = "/v1/jobs/<job_id>"
     app.post("/v1/jobs", callback=lambda: submission.submit(request.environ))

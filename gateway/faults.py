@@ -54,6 +54,8 @@ def guard(callback: Callable[..., Any]) -> Callable[..., Any]:
 def error_page(error: Any) -> Any:
     """Say in a problem document what Bottle found wrong by itself."""
     response = to_response(_of_bottle(error))
+    # Bottle keeps it in a local variable, which its traceback holds: a cycle.
+    error.__traceback__ = None
     bottle.response.status = response.status_code
     for name, value in response.headers.items():
         bottle.response.headers[name] = value

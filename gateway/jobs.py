@@ -32,6 +32,7 @@ from gateway.replies import reply
 from gateway.waiting import wait_for_end
 
 if TYPE_CHECKING:
+    from gateway.arrivals import Arrivals
     from gateway.config import GatewayConfig
 
 _CANCEL_WAIT_S = 2.0
@@ -55,9 +56,12 @@ Query = Mapping[str, str]
 class Jobs:
     """Answers for jobs by their id, which is all the right that one needs."""
 
-    def __init__(self, config: GatewayConfig, directory: Directory) -> None:
+    def __init__(
+        self, config: GatewayConfig, directory: Directory, arrivals: Arrivals
+    ) -> None:
         self._config = config
         self._directory = directory
+        self._arrivals = arrivals
 
     def show(self, job_id: str, query: Query) -> Any:
         """Answer `GET /v1/jobs/{id}`."""
@@ -73,6 +77,7 @@ class Jobs:
     def follow(self, job_id: str, environ: Environ, query: Query) -> Any:
         """Answer `GET /v1/jobs/{id}/events`."""
         after_id = last_event_id(environ, query)
+        self._arrivals.give_way()
         if after_id:
             view = self._look_up(job_id)
             newest_id = _newest_id(view)

@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import gevent
 from gevent.pool import Pool
 from gevent.pywsgi import WSGIServer
 
@@ -21,6 +22,21 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _BACKLOG = 1024
+
+
+class _Served(gevent.Greenlet):  # type: ignore[type-arg]  # not when it runs
+    """A new connection's greenlet: it begins while the connection is accepted.
+
+    By gevent's way it would begin when all others that can run have had their turn.
+    With a thousand requests under way that takes a quarter of a second, which is all
+    that the home page needs.
+    """
+
+    def start(self) -> None:
+        """Run up to the first wait."""
+        super().start()
+        if gevent.getcurrent() is self.parent:  # the event loop, as always
+            self.switch()
 
 
 class _Server(WSGIServer):
@@ -39,7 +55,7 @@ class _Server(WSGIServer):
                 # Then it accepts one connection at a time, and leaves others theirs.
                 "wsgi.multiprocess": listener is not None,
             },
-            spawn=Pool(config.connections_max),
+            spawn=Pool(config.connections_max, _Served),
             log=None,
             error_log=_log,
             handler_class=Connection,

@@ -28,12 +28,12 @@ from gateway.requests import parse_request
 from gateway.waiting import wait_for_end
 
 if TYPE_CHECKING:
+    from gateway.arrivals import Arrivals
     from gateway.config import GatewayConfig
     from gateway.drafts import Drafter
 
 Environ = Mapping[str, Any]
 
-IN_FLIGHT_FEW = 4
 HOPS_TO_CONTAINER = 4
 """Queue, scheduler, queue, container: then the job is on its way."""
 
@@ -42,28 +42,31 @@ class Submission:
     """Takes jobs from clients."""
 
     def __init__(
-        self, config: GatewayConfig, directory: Directory, drafter: Drafter
+        self,
+        config: GatewayConfig,
+        directory: Directory,
+        drafter: Drafter,
+        arrivals: Arrivals,
     ) -> None:
         self._config = config
         self._directory = directory
         self._drafter = drafter
-        self._in_flight = 0
+        self._arrivals = arrivals
 
     def submit(self, environ: Environ) -> Any:
         """Answer one `POST /v1/jobs`."""
         client = client_key(environ, self._config.proxies)
-        rate = take_token(self._directory, client)
-        self._in_flight += 1
+        with self._arrivals:
+            rate = take_token(self._directory, client)
         try:
             job = self._read_job(environ, client)
-            self._publish(job)
-            self._let_it_start()
+            with self._arrivals:
+                self._publish(job)
+                self._let_it_start()
             return self._answer(job, environ, rate)
         except Problem as problem:
             problem.headers.update(rate)
             raise
-        finally:
-            self._in_flight -= 1
 
     def _read_job(self, environ: Environ, client: str) -> Job:
         config = self._config
@@ -116,7 +119,7 @@ class Submission:
         Both are work of this one thread. The job's part is short, and from then on
         its container works while we write; with many answers due, they come first.
         """
-        if self._in_flight <= IN_FLIGHT_FEW:
+        if self._arrivals.are_few():
             for _ in range(HOPS_TO_CONTAINER):
                 gevent.sleep(0)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import select
 import socket
 import struct
 import time
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import gevent
 import pytest
 from gateway_client import Gateway, running, shown
+from gevent.monkey import get_original
 from gevent.pywsgi import WSGIHandler
 from twins import SUCCESS, World, catalog
 
@@ -230,6 +232,30 @@ def test_many_requests_on_one_connection(gateway: Gateway) -> None:
         assert read_answer(sock)[0] == 422
         sock.sendall(b"GET /healthz HTTP/1.1\r\n\r\n")
         assert read_answer(sock)[0] == 200
+
+
+def test_a_new_connection_need_not_wait_for_all_others_turns() -> None:
+    # Given many greenlets that can always run, and a client that has sent all
+    turns: list[int] = []
+    busy = 300
+
+    def spin() -> None:
+        while not select.select([sock], [], [], 0)[0]:
+            turns.append(1)
+            end = time.perf_counter() + 0.0002
+            while time.perf_counter() < end:
+                pass
+            gevent.sleep(0)
+
+    with running() as gateway:
+        sock = get_original("socket", "socket")()  # lets nobody run meanwhile
+        sock.connect(("127.0.0.1", gateway.port))
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        # When they have their turns
+        gevent.joinall([gevent.spawn(spin) for _ in range(busy)], raise_error=True)
+        # Then the client has its answer before each had one
+        assert len(turns) < busy
+        sock.close()
 
 
 def test_an_idle_connection_ends() -> None:
