@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -82,4 +83,41 @@ def test_a_refused_job_leaves_no_cycles(counted: Counted, body: bytes) -> None:
     for _ in range(ROUNDS):
         answer = counted.api.call("POST", "/v1/jobs", body, headers)
         assert answer.status in {400, 422}
+    assert counted.in_cycles() < ROUNDS
+
+
+HEAD = b"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        HEAD + b"Content-Length: 999999999\r\n\r\n",
+        HEAD + b"Content-Length: 10\r\n\r\n{",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\nnonsense\r\n",
+        b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
+        b"nonsense\r\n\r\n",
+        b"GET /v1/jobs/none",
+    ],
+)
+def test_who_sends_rubbish_or_leaves_leaves_no_cycles(
+    counted: Counted, sent: bytes
+) -> None:
+    counted.in_cycles()
+    for _ in range(ROUNDS):
+        with socket.create_connection(("127.0.0.1", counted.port), timeout=10) as sock:
+            sock.sendall(sent)
+            sock.shutdown(socket.SHUT_WR)
+            while sock.recv(65536):
+                pass
+    assert counted.in_cycles() < ROUNDS
+
+
+def test_who_leaves_an_open_stream_leaves_no_cycles(counted: Counted) -> None:
+    api = counted.api
+    job_id = api.submit("python", "import time; time.sleep(4)")
+    counted.in_cycles()
+    for _ in range(ROUNDS):
+        with api.follow(job_id) as events:
+            next(iter(events))
     assert counted.in_cycles() < ROUNDS
