@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -215,6 +216,30 @@ def test_a_program_that_does_not_compile(api: Api, name: str) -> None:
     assert document["usage"]["wall_ms"] is None
     assert document["usage"]["compile_ms"] > 0
     assert "compile" in [event.name for event in result.events]
+
+
+MATH = r"""
+#include <math.h>
+#include <stdio.h>
+#ifdef FAST
+#pragma GCC optimize("Ofast")
+#endif
+int main(int count, char **argv) {
+    double sines[256], sum = 0;
+    for (int i = 0; i < 256; i++) sines[i] = i * (double)count / 100;
+    for (int i = 0; i < 256; i++) sines[i] = sin(sines[i]);
+    for (int i = 0; i < 256; i++) sum += sines[i];
+    printf("%.6f\n", sum);
+}
+"""
+
+
+@pytest.mark.parametrize("head", ["", "#define FAST\n"])
+def test_c_has_its_mathematics_without_being_asked(api: Api, head: str) -> None:
+    """Fast: as vectors, which are in a library of their own."""
+    expected = sum(math.sin(n / 100) for n in range(256))
+    result = api.run("c", head + MATH)
+    assert (result.outcome, result.text) == ("success", f"{expected:.6f}\n")
 
 
 def test_a_warning_is_shown_and_the_program_runs(api: Api) -> None:
