@@ -81,6 +81,7 @@ class EventRelay(Actor):
         for log in self._logs.values():
             for deliver in log.watchers:
                 deliver(())
+        self._logs.clear()  # a dead actor is garbage that is not collected at once
 
     def broker_started(self, message: BrokerStarted) -> None:
         """Read on where the connection before has ended."""
