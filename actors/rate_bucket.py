@@ -61,28 +61,19 @@ class RateBucket(Actor):
         self._client = client
         self._bucket = TokenBucket(per_second, burst, burst, context.now())
         self._asked = 0
-        self._stays_until = context.now() + LINGER_S
 
     def boot(self, message: Boot) -> None:
         """Offer to go soon if nobody ever asks; the first may have asked by now."""
-        self._wait()
+        if not self.has_timer("full"):
+            self.set_timer("full", LINGER_S)
 
     def take_token(self, message: TakeToken) -> None:
         """Answer, and be there until the bucket is full."""
         self._asked += 1
-        now = self.now()
-        message.reply(self._bucket.take(now))
-        self._stays_until = now + max(self._bucket.full_in_s(), LINGER_S)
-        if not self.has_timer("full"):
-            self._wait()
+        message.reply(self._bucket.take(self.now()))
+        self.set_timer("full", max(self._bucket.full_in_s(), LINGER_S))
 
     def time_out(self, name: str) -> None:
-        """Full again, unless asked meanwhile: nothing is lost with this bucket."""
-        if self.now() < self._stays_until:
-            self._wait()
-        elif self.context.parent is not None:
+        """Full again: nothing is lost with this bucket."""
+        if self.context.parent is not None:
             send(self.context.parent, BucketFull(self._client, self._asked))
-
-    def _wait(self) -> None:
-        # Not set anew by each request: that would be a third of what it costs.
-        self.set_timer("full", self._stays_until - self.now())
