@@ -78,22 +78,19 @@ def test_an_event_stream_opens_after_a_crowd_has_been_answered(
     assert next(shown(opening.get(timeout=10)))[1] == "queued"
 
 
-def test_a_few_hold_no_event_stream_up(
-    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("count", "give_way_s"),
+    [
+        pytest.param(MANY, 60, id="only a few"),
+        pytest.param(MANY + 1, 0.05, id="many, but its time is over"),
+    ],
+)
+def test_who_are_never_answered_do_not_hold_a_stream_up_for_ever(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, count: int, give_way_s: float
 ) -> None:
-    monkeypatch.setattr("gateway.arrivals.GIVE_WAY_S", 60)
+    monkeypatch.setattr("gateway.arrivals.GIVE_WAY_S", give_way_s)
     job_id = gateway.submit()
-    crowd = Crowd(gateway, MANY, PublishJob)
-    assert next(shown(gateway.follow(job_id)))[1] == "queued"
-    crowd.let_go()
-
-
-def test_a_crowd_that_is_never_answered_holds_a_stream_up_for_a_time(
-    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("gateway.arrivals.GIVE_WAY_S", 0.05)
-    job_id = gateway.submit()
-    crowd = Crowd(gateway, MANY + 1, PublishJob)
+    crowd = Crowd(gateway, count, PublishJob)
     assert next(shown(gateway.follow(job_id)))[1] == "queued"
     crowd.let_go()
 

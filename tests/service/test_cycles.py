@@ -115,9 +115,14 @@ def test_who_sends_rubbish_or_leaves_leaves_no_cycles(
 
 def test_who_leaves_an_open_stream_leaves_no_cycles(counted: Counted) -> None:
     api = counted.api
-    job_id = api.submit("python", "import time; time.sleep(4)")
+    job_id = api.submit("python", "import time; time.sleep(2)")
     counted.in_cycles()
     for _ in range(ROUNDS):
         with api.follow(job_id) as events:
             next(iter(events))
+    # A stream finds out that nobody listens when it has something to say.
+    api.result(job_id)
+    wait_until(
+        lambda: api.metric("warmbox_watchers") == 0, 10, "all streams have ended"
+    )
     assert counted.in_cycles() < ROUNDS
