@@ -82,7 +82,7 @@ vm: .venv/run.stamp docker  ## try the service on cgroup v2, in a virtual machin
 	@PYTHON=$(PY) exec bash tests/vm/vm.sh
 
 # What makes faults imports the tests' own modules.
-FAULTS := PYTHONPATH=.:tests:tests/faults $(PY) -m gevent.monkey
+FAULTS := PYTHONPATH=.:tests:tests/service:tests/faults $(PY) -m gevent.monkey
 
 .PHONY: faults
 faults: .venv/dev.stamp docker rabbitmq-server  ## break every part under load, and judge; ARGS="docker clock" picks by name

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import shutil
 import signal
 import socket
@@ -12,12 +11,12 @@ import subprocess
 import tempfile
 import time
 from base64 import b64encode
-from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,18 +33,6 @@ VHOSTS = [f"test-{number}" for number in range(100)]
 SALT = b"salt"
 GUEST = b64encode(SALT + sha256(SALT + b"guest").digest()).decode()
 """As RabbitMQ writes down the password `guest`."""
-
-
-def free_port() -> int:
-    """Return a port that the kernel gives to nobody who only connects.
-
-    One of those that it does give may be somebody's by the time it is listened on.
-    """
-    while True:
-        port = 20_000 + secrets.randbelow(10_000)
-        with socket.socket() as found, suppress(OSError):
-            found.bind(("127.0.0.1", port))
-            return port
 
 
 class RabbitServer:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calls import Call, call
-from rabbitmq_server import free_port
+from ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

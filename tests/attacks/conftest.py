@@ -5,13 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-
-pytest.register_assert_rewrite("attacking", "http_api", "probing", "service_process")
-
-from attacking import CATALOG, Looks, Report, look_around  # noqa: E402 - after the line above
-from figures import attack_figures, scrub_times  # noqa: E402
-from runtime import RUNTIME  # noqa: E402
-from service_process import ServiceProcess  # noqa: E402
+from attacking import CATALOG, Looks, Report, look_around
+from figures import attack_figures, scrub_times
+from runtime import RUNTIME
+from service_process import ServiceProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,9 +6,6 @@
 from __future__ import annotations
 
 import pytest
-
-pytest.register_assert_rewrite("http_api", "service_process")
-
 from fuzzing import Fuzzing
 from vitals import Victim
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-
-pytest.register_assert_rewrite("history", "scene", "stage")
-
-from scene import Scene, open_scene  # noqa: E402 - after the line above
+from scene import Scene, open_scene
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,10 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-
-pytest.register_assert_rewrite("http_api", "probing", "service_process")
-
-from service_process import ADMIN_KEY, ServiceProcess  # noqa: E402 - after the line above
+from service_process import ADMIN_KEY, ServiceProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import secrets
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import docker
 from http_api import Api
+from ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 ADMIN_KEY = "the-key-of-our-admin"
-FIRST_PORT, CLIENT_PORTS = 10_000, 32_768
 READY_S = 150
 STOP_S = 180
 SETTLE_S = 30
@@ -39,19 +36,6 @@ def wait_until(
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {timeout_s} s: {what}")
         time.sleep(poll_s)
-
-
-def free_port() -> int:
-    """Return a port that is free, and none that the kernel gives to clients.
-
-    While nobody listens yet at one of those, a client may be given just that one, and
-    finds itself connected to itself.
-    """
-    while True:
-        port = FIRST_PORT + secrets.randbelow(CLIENT_PORTS - FIRST_PORT)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 class ServiceProcess:

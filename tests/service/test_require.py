@@ -6,7 +6,8 @@ import subprocess
 import sys
 
 import pytest
-from service_process import ROOT, free_port
+from ports import free_port
+from service_process import ROOT
 
 pytestmark = pytest.mark.docker
 
