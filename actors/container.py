@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 import gevent
 
 from actors.actor import Actor, Context
+from actors.cpu_weight import CpuWeight
 from actors.directory import send
 from actors.engine import EngineError
 from actors.messages import (
@@ -73,6 +74,9 @@ FLUSH_S = 0.015
 """Output is shown at most this much later than written, in fewer, larger events."""
 FIRST_FLUSH_S = 0.005
 FLUSH_BYTES = 32 * 1024
+PREFERRED_S = 0.025
+"""How long a scrub goes before programs: nearly all take less. Who leaves so much that
+it takes longer does not keep others' programs waiting."""
 LOGGED_BYTES = 300
 """Of what a runner says, if it is nothing that it should say."""
 STUCK = {"deadline", "scrub"}
@@ -131,6 +135,7 @@ class Container(Actor):
             for state in get_args(State)
         }
         self._link: RunnerLink | None = None
+        self._weight: CpuWeight | None = None
         self._run: RunJob | None = None
         self._tenant: str | None = None
         self._memory_mb = defaults.memory_mb
@@ -246,9 +251,12 @@ class Container(Actor):
         self.cancel_timer("start")
         self.cancel_timer("scrub")
         if self._state == "starting":
+            assert self._link is not None  # noqa: S101 - by which it became ready
+            self._weight = CpuWeight(self._link.attached.id)
             if self.context.parent is not None:
                 send(self.context.parent, ContainerReady(self.name))
         else:
+            self._end_preference()
             self._jobs += 1
             self._fact.jobs = self._jobs
             instruments.scrub_seconds.observe(self.now() - self._done_at)
@@ -390,9 +398,17 @@ class Container(Actor):
 
     def _done(self, evidence: dict[str, Any]) -> None:
         assert self._run is not None  # noqa: S101 - busy
+        assert self._weight is not None  # noqa: S101 - set when it first was ready
+        self._weight.prefer()
+        self.set_timer("preferred", PREFERRED_S)
         self._finish(job_result(evidence, self._run.queued_s))
         self._enter("scrubbing")
         self.set_timer("scrub", self._config.scrub_s + self._config.grace_s)
+
+    def _end_preference(self) -> None:
+        assert self._weight is not None  # noqa: S101 - as it was preferred
+        self.cancel_timer("preferred")
+        self._weight.reset()
 
     def _finish(self, result: JobResult) -> None:
         """Hand the job's end to its queue; the slot is free."""
@@ -451,6 +467,8 @@ class Container(Actor):
             self._flush()
         elif name == "unsent":
             self._publish(())
+        elif name == "preferred":
+            self._end_preference()
         elif name == "start":
             self._fail(f"not ready after {START_S:.0f} s")
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,9 +27,11 @@ from actors.container import (
     FIRST_FLUSH_S,
     FLUSH_BYTES,
     FLUSH_S,
+    PREFERRED_S,
     START_S,
     Container,
 )
+from actors.cpu_weight import PREFERRED, CpuWeight
 from actors.messages import (
     CancelJob,
     ContainerBusy,
@@ -57,6 +60,8 @@ from metrics.instruments import REGISTRY
 from metrics.live import LIVE, ContainerFact
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from actors.messages import Job
     from images.catalog import Language
 
@@ -948,6 +953,40 @@ def test_a_new_scheduler_is_told_how_it_stands(
     box.scheduler.take()
     box.tell(ReportState())
     assert box.scheduler.take() == answer
+
+
+@pytest.fixture
+def weight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file where the kernel has the CPU weight of the container."""
+    file = tmp_path / "docker" / "container0" / "cpu.weight"
+    file.parent.mkdir(parents=True)
+    file.write_text("100")
+    monkeypatch.setattr("actors.container.CpuWeight", partial(CpuWeight, root=tmp_path))
+    return file
+
+
+def test_a_scrub_goes_before_programs(weight: Path, box: Box) -> None:
+    box.busy()
+    assert int(weight.read_text()) == 100
+    box.twin.done()
+    assert int(weight.read_text()) == 100 * PREFERRED
+    box.twin.ready()
+    assert int(weight.read_text()) == 100
+    assert box.scheduler.of(ContainerIdle)
+
+
+def test_a_long_scrub_does_not_go_before_programs_for_long(
+    weight: Path, box: Box
+) -> None:
+    box.scrubbing()
+    box.world.clock.advance(PREFERRED_S)
+    assert int(weight.read_text()) == 100
+    assert gauges()["scrubbing"] == 1
+    box.twin.ready()
+    assert int(weight.read_text()) == 100
+    box.tell(make_run())
+    box.twin.done()
+    assert int(weight.read_text()) == 100 * PREFERRED
 
 
 @pytest.mark.parametrize("state", ["start", "idle", "busy", "scrubbing"])
