@@ -54,6 +54,7 @@ WORK = "/box/work"
 HOME = "/box/home"
 FDS_MAX = 1024
 MESSAGE_BYTES = 1 << 16
+REQUEST_FDS_MAX = 16
 OOM_SCORE = b"500"
 STARTER_FD = 3
 LEISURE_MS = 20
@@ -81,27 +82,32 @@ def serve(control: _socket.socket) -> None:
         if wake_r in ready:
             posix.read(wake_r, 4096)
             report_exits(control)
-        if control.fileno() in ready and fork_child(control, (wake_r, wake_w)):
+        if control.fileno() in ready and fork_children(control, (wake_r, wake_w)):
             return
 
 
-def fork_child(control: _socket.socket, wake: tuple[int, int]) -> bool:
+def fork_children(control: _socket.socket, wake: tuple[int, int]) -> bool:
     """Take one request. Returns True in a child that runs on in-process."""
-    data, ancillary = control.recvmsg(MESSAGE_BYTES, _socket.CMSG_SPACE(4 * 4))[:2]
+    space = _socket.CMSG_SPACE(4 * REQUEST_FDS_MAX)
+    data, ancillary = control.recvmsg(MESSAGE_BYTES, space)[:2]
     if not data:
         posix._exit(0)
     fds = received_fds(ancillary)
-    role, uid, options = marshal.loads(data)
-    pid = posix.fork()
-    if pid == 0:
-        _signal.set_wakeup_fd(-1)
-        for fd in wake:
+    uid, wanted = marshal.loads(data)
+    pids = []
+    for role, options, count in wanted:
+        own, fds = fds[:count], fds[count:]
+        pid = posix.fork()
+        if pid == 0:
+            _signal.set_wakeup_fd(-1)
+            for fd in (*wake, *fds):
+                posix.close(fd)
+            become(role, uid, options, control, own)
+            return True
+        for fd in own:
             posix.close(fd)
-        become(role, uid, options, control, fds)
-        return True
-    for fd in fds:
-        posix.close(fd)
-    control.send(marshal.dumps(("forked", pid)))
+        pids.append(pid)
+    control.send(marshal.dumps(("forked", pids)))
     return False
 
 

@@ -37,7 +37,7 @@ if __name__ == "__main__":  # in a container, whose folder has another name
     sys.modules["images"] = _images
 
 from images import runner_json, wire
-from images.runner_children import BASE_ENV, WORK, Launcher, make_child, make_killer
+from images.runner_children import BASE_ENV, WORK, Launcher, make_children, make_killer
 from images.runner_cleaner import clean
 from images.runner_host import READ_BYTES, Dirty, Host, wait_readable
 from images.runner_job import Files, open_job, rlimits
@@ -147,17 +147,18 @@ class Runner:
 
     def prepare(self) -> None:
         """Have the next job's children made; they wait for it, blocked."""
-        self.children = []
-        self.waiting = [self.make("program") for _ in range(self.config["steps"])]
+        roles: list[tuple[str, dict[str, object]]]
+        roles = [("program", {})] * self.config["steps"]
         if self.warm["kind"] == "exec":
-            self.starter = self.make("starter", self.starter_options())
+            roles.append(("starter", self.starter_options()))
+        self.children = self.make(roles)
+        self.waiting = self.children[: self.config["steps"]]
+        self.starter = self.children[-1] if self.warm["kind"] == "exec" else None
 
-    def make(self, role: str, options: dict[str, object] | None = None) -> Child:
-        """Make one child of the current uid."""
+    def make(self, roles: list[tuple[str, dict[str, object]]]) -> list[Child]:
+        """Make children of the current uid."""
         deadline = time.monotonic() + START_S
-        child = make_child(self.launcher, role, self.uid, options or {}, deadline)
-        self.children.append(child)
-        return child
+        return make_children(self.launcher, self.uid, roles, deadline)
 
     def starter_options(self) -> dict[str, object]:
         """Return what the starter is executed with, before any job is known."""
@@ -243,8 +244,12 @@ class Runner:
             "then": {"fork": "return", "exec": "exit"}.get(warm, "exec"),
         }
         if self.starter and not job["warm"]:
-            self.end_starter(deadline)
-        child = self.waiting.pop(0) if self.waiting else self.make("program")
+            self.end([self.starter], deadline)
+            self.starter = None
+        if not self.waiting:
+            self.waiting = self.make([("program", {})])
+            self.children += self.waiting
+        child = self.waiting.pop(0)
         child.tell(marshal.dumps(message), deadline)
         self.host.hold(wire.PHASE, runner_json.dumps({"phase": spec["phase"]}))
         child.expect(b"+", deadline)
@@ -255,19 +260,19 @@ class Runner:
         self.starter.tell("".join(f"{text}\0" for text in texts).encode(), deadline)
         return self.starter
 
-    def end_starter(self, deadline: float) -> None:
-        """End the starter that the job has no use for.
+    def end(self, unused: list[Child], deadline: float) -> None:
+        """End children that the job has no use for.
 
-        Not just its socket: until it noticed, its threads and its memory would count as
-        the job's.
+        Not just their sockets: until they noticed, their threads and their memory would
+        count as the job's.
         """
-        if not self.starter:
-            return
-        self.starter.close()
-        if self.starter.pid not in self.launcher.exits:
-            os.kill(self.starter.pid, _signal.SIGKILL)
-            self.launcher.await_exits([self.starter.pid], deadline)
-        self.starter = None
+        for child in unused:
+            child.close()
+            try:
+                os.kill(child.pid, _signal.SIGKILL)
+            except ProcessLookupError:
+                continue  # it was quicker, or the job has ended it
+        self.launcher.await_exits([child.pid for child in unused], deadline)
 
     def leftovers(self) -> bool:
         """Tell whether a step has left processes that the next one would meet."""
@@ -329,11 +334,11 @@ class Runner:
     def scrub(self, deadline: float) -> None:
         """Bring the container back to its first state and prove it."""
         self.reap()
+        self.end(self.waiting, deadline)
         if not self.is_alone():
             self.kill()
         for child in self.children:
             child.close()
-        self.starter = None
         clean(self.uid, deadline)
         self.uid += 1
         if self.uid >= self.guard:

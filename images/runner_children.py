@@ -14,6 +14,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    Wanted = tuple[str, Mapping[str, object], int]
+    """A child's role, the options of that role, and how many descriptors it gets."""
+
 WORK, HOME = "/box/work", "/box/home"
 BOX_GID = 990
 """The group that may make and remove these two."""
@@ -109,15 +112,13 @@ class Launcher:
         os.set_blocking(self._stderr, False)
 
     def fork(
-        self,
-        role: str,
-        uid: int,
-        options: Mapping[str, object],
-        fds: Sequence[int],
-        deadline: float,
-    ) -> int:
-        """Have a child made that is given `fds`; returns its pid."""
-        request: object = (role, uid, options)
+        self, uid: int, wanted: Sequence[Wanted], fds: Sequence[int], deadline: float
+    ) -> list[int]:
+        """Have children made that share out `fds` in their order; returns their pids.
+
+        All in one request: each answer is a wait for a processor.
+        """
+        request: object = (uid, list(wanted))
         self.socket.settimeout(_left(deadline))
         try:
             rights = b"".join(fd.to_bytes(4, sys.byteorder) for fd in fds)
@@ -126,12 +127,12 @@ class Launcher:
         except OSError:
             raise self._death() from None
         while True:
-            pid = self.receive(deadline)
-            if pid:
-                return pid
+            pids = self.receive(deadline)
+            if pids:
+                return pids
 
-    def receive(self, deadline: float) -> int:
-        """Take one message in: return a forked child's pid, or 0 for an exit."""
+    def receive(self, deadline: float) -> list[int]:
+        """Take one message in: return the forked children's pids, or [] for an exit."""
         if not wait_readable(self.socket.fileno(), deadline):
             raise Dirty("the launcher does not answer")
         try:
@@ -142,9 +143,9 @@ class Launcher:
             raise self._death()
         word, pid, *rest = marshal.loads(data)
         if word == "forked":
-            return int(pid)
+            return list(pid)
         self.exits[pid] = Exit(*rest)
-        return 0
+        return []
 
     def await_exits(self, pids: Sequence[int], deadline: float) -> None:
         """Wait until all of these have ended."""
@@ -178,37 +179,41 @@ def _execute(
         sys.stderr.write(f"{argv[0]}: {error}\n")
 
 
-def make_child(
+def make_children(
     launcher: Launcher,
-    role: str,
     uid: int,
-    options: Mapping[str, object],
+    roles: Sequence[tuple[str, Mapping[str, object]]],
     deadline: float,
-) -> Child:
-    """Make a child with fresh pipes, of which ours don't block."""
-    ours, theirs = _socket.socketpair()
-    pipes = [os.pipe() for _ in range(3)]
-    given = [pipes[0][0], pipes[1][1], pipes[2][1]]
-    ends = [pipes[0][1], pipes[1][0], pipes[2][0]]
-    for fd in ends:
-        os.set_blocking(fd, False)
+) -> list[Child]:
+    """Make children of these roles, with their options and with fresh pipes.
+
+    Our ends of the pipes don't block.
+    """
+    given: list[int] = []
+    kept: list[tuple[_socket.socket, list[int]]] = []
+    for _ in roles:
+        ours, theirs = _socket.socketpair()
+        stdin, stdout, stderr = (os.pipe() for _ in range(3))
+        ends = [stdin[1], stdout[0], stderr[0]]
+        for fd in ends:
+            os.set_blocking(fd, False)
+        given += [theirs.detach(), stdin[0], stdout[1], stderr[1]]
+        kept.append((ours, ends))
+    wanted = [(role, options, len(given) // len(roles)) for role, options in roles]
     try:
-        fds = [theirs.fileno(), *given]
-        pid = launcher.fork(role, uid, options, fds, deadline)
+        pids = launcher.fork(uid, wanted, given, deadline)
     finally:
-        theirs.close()
-    for fd in given:
-        os.close(fd)
-    return Child(pid, ours, ends)
+        for fd in given:
+            os.close(fd)
+    return [Child(pid, *ours) for pid, ours in zip(pids, kept, strict=True)]
 
 
 def make_killer(launcher: Launcher, uids: tuple[int, int], deadline: float) -> Child:
     """Make a killer: it acts as the first uid, and the second keeps it safe."""
     ours, theirs = _socket.socketpair()
+    wanted = [("killer", {"guard": uids[1]}, 1)]
     try:
-        fds = [theirs.fileno()]
-        options = {"guard": uids[1]}
-        pid = launcher.fork("killer", uids[0], options, fds, deadline)
+        (pid,) = launcher.fork(uids[0], wanted, [theirs.fileno()], deadline)
     finally:
         theirs.close()
     return Child(pid, ours, ())
