@@ -38,13 +38,15 @@ TYPE_CHECKING = False  # typing itself would be one more module
 if TYPE_CHECKING:
     from typing import Any
 
+PYC_HEAD = 16
+"""Before the code in a compiled file (PEP 552)."""
 IN_SITE = __name__ == "warmbox_launcher"
 _python: "dict[str, Any]" = {"__name__": "warmbox_starter"}
 if IN_SITE:
     # A program may put what it likes into its own.
     _python["__builtins__"] = dict(vars(sys.modules["builtins"]))
-    with open("/opt/warmbox/starter.py") as _file:
-        exec(compile(_file.read(), _file.name, "exec"), _python)
+    with open("/opt/warmbox/starter.pyc", "rb") as _file:
+        exec(marshal.loads(_file.read()[PYC_HEAD:]), _python)
     sys.path_importer_cache.pop(_python["ctypes"].__path__[0], None)
 for _name in set(sys.modules) - _modules_before:
     del sys.modules[_name]

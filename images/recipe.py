@@ -36,8 +36,10 @@ ENV MALLOC_MMAP_THRESHOLD_=131072 MALLOC_TRIM_THRESHOLD_=131072
 COPY {names} /opt/warmbox/
 # Compiled once, not by every container as it starts: that is time, and memory kept.
 RUN cd /opt/warmbox \\
- && python3 -m compileall -q --invalidation-mode unchecked-hash . \\
- && for name in runner launcher; do ln -s __pycache__/$name.*.pyc $name.pyc; done
+ && python3 -X no_debug_ranges -m compileall -q --invalidation-mode unchecked-hash . \\
+ && for name in *.py; do \\
+      ln -s __pycache__/${{name%.py}}.cpython-*.pyc ${{name}}c || exit; \\
+    done
 ENTRYPOINT ["python3", "-I", "-S", "-B", "/opt/warmbox/runner.pyc"]
 CMD []
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import _socket
 import marshal
-import os
+import posix
 import sys
 import time
 
@@ -60,7 +60,7 @@ class Child:
         """Close one pipe; once is enough."""
         fd = self.ends.pop(name, None)
         if fd is not None:
-            os.close(fd)
+            posix.close(fd)
 
     def tell(self, message: bytes, deadline: float) -> None:
         """Send a message with its length before it."""
@@ -97,19 +97,19 @@ class Launcher:
         self.socket, theirs = _socket.socketpair(
             _socket.AF_UNIX, _socket.SOCK_SEQPACKET
         )
-        stdio = [os.pipe() for _ in range(3)]
+        stdio = [posix.pipe() for _ in range(3)]
         fds = [stdio[0][0], stdio[1][1], stdio[2][1]]
-        self.pid = os.fork()
+        self.pid = posix.fork()
         if self.pid == 0:
             try:
                 _execute(argv, folder, env, theirs, fds)
             finally:
-                os._exit(127)
+                posix._exit(127)
         theirs.close()
         for fd in (*fds, stdio[0][1], stdio[1][0]):
-            os.close(fd)
+            posix.close(fd)
         self._stderr = stdio[2][0]
-        os.set_blocking(self._stderr, False)
+        posix.set_blocking(self._stderr, False)
 
     def fork(
         self, uid: int, wanted: Sequence[Wanted], fds: Sequence[int], deadline: float
@@ -154,7 +154,7 @@ class Launcher:
 
     def _death(self) -> Dirty:
         try:
-            said = os.read(self._stderr, _MESSAGE_BYTES).decode("utf-8", "replace")
+            said = posix.read(self._stderr, _MESSAGE_BYTES).decode("utf-8", "replace")
         except BlockingIOError:
             said = ""
         return Dirty("the launcher has died: " + said[-500:])
@@ -168,15 +168,24 @@ def _execute(
     fds: Sequence[int],
 ) -> None:
     """Become the launcher."""
-    os.chdir(folder)
+    posix.chdir(folder)
     for target, fd in enumerate(fds):
-        os.dup2(fd, target)
-    os.set_inheritable(control.fileno(), True)
+        posix.dup2(fd, target)
+    posix.set_inheritable(control.fileno(), True)
     own = {"WARMBOX_LAUNCHER": str(control.fileno())}
     try:
-        os.execvpe(argv[0], list(argv), {**BASE_ENV, **env, **own})
+        posix.execve(find_program(argv[0]), list(argv), {**BASE_ENV, **env, **own})
     except OSError as error:
         sys.stderr.write(f"{argv[0]}: {error}\n")
+
+
+def find_program(name: str) -> str:
+    """Return the path of a program that is part of the image."""
+    for folder in BASE_ENV["PATH"].split(":"):
+        path = f"{folder}/{name}"
+        if posix.access(path, posix.X_OK):
+            return path
+    raise FileNotFoundError(f"no program {name} on {BASE_ENV['PATH']}")
 
 
 def make_children(
@@ -193,10 +202,10 @@ def make_children(
     kept: list[tuple[_socket.socket, list[int]]] = []
     for _ in roles:
         ours, theirs = _socket.socketpair()
-        stdin, stdout, stderr = (os.pipe() for _ in range(3))
+        stdin, stdout, stderr = (posix.pipe() for _ in range(3))
         ends = [stdin[1], stdout[0], stderr[0]]
         for fd in ends:
-            os.set_blocking(fd, False)
+            posix.set_blocking(fd, False)
         given += [theirs.detach(), stdin[0], stdout[1], stderr[1]]
         kept.append((ours, ends))
     wanted = [(role, options, len(given) // len(roles)) for role, options in roles]
@@ -204,7 +213,7 @@ def make_children(
         pids = launcher.fork(uid, wanted, given, deadline)
     finally:
         for fd in given:
-            os.close(fd)
+            posix.close(fd)
     return [Child(pid, *ours) for pid, ours in zip(pids, kept, strict=True)]
 
 

@@ -7,7 +7,7 @@ rest meanwhile. Its real and saved uid stay root's, so nobody could signal it.
 
 from __future__ import annotations
 
-import os
+import posix
 import select
 import stat
 import time
@@ -25,7 +25,7 @@ PIECE_BYTES = 1 << 20
 PIECES_MAX = 256
 PAUSE_S = 0.0001
 _BLOCK_BYTES = 512
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+_FOLDER = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW
 
 
 def clean(uid: int, deadline: float) -> None:
@@ -33,15 +33,15 @@ def clean(uid: int, deadline: float) -> None:
 
     uid: the job's, of which no process may be left.
     """
-    os.setegid(BOX_GID)
-    os.seteuid(uid)
+    posix.setegid(BOX_GID)
+    posix.seteuid(uid)
     try:
         _Cleaner(deadline).clean()
     except OSError as error:
         raise Dirty(f"what was left can't be removed: {error}") from None
     finally:
-        os.seteuid(0)
-        os.setegid(0)
+        posix.seteuid(0)
+        posix.setegid(0)
     for folder in SHARED:
         _stamp(folder)
 
@@ -52,7 +52,7 @@ class _Cleaner:
     def __init__(self, deadline: float) -> None:
         self._deadline = deadline
         self._left = ENTRIES_MAX
-        self._token = os.urandom(8).hex()
+        self._token = posix.urandom(8).hex()
         """Begins the names of what is moved up; a job can't have guessed it."""
 
     def clean(self) -> None:
@@ -65,9 +65,9 @@ class _Cleaner:
         """Remove a directory with all that is in it, if it is there."""
         if _remove_empty(folder):
             return
-        os.chmod(folder, 0o700)
+        posix.chmod(folder, 0o700)
         self._empty(folder)
-        os.rmdir(folder)
+        posix.rmdir(folder)
 
     def _empty(self, folder: str) -> None:
         """Remove all that this uid has in `folder`, at any depth.
@@ -76,14 +76,14 @@ class _Cleaner:
         subdirectories are moved up beside it first, so depth costs nothing.
         """
         try:
-            top = os.open(folder, _FOLDER)
+            top = posix.open(folder, _FOLDER)
         except FileNotFoundError:
             return
         try:
             while self._empty_once(top):
                 pass  # what was moved up may be behind where the reading was
         finally:
-            os.close(top)
+            posix.close(top)
 
     def _empty_once(self, top: int) -> bool:
         """Remove what is found; False when nothing can have been moved up."""
@@ -92,7 +92,7 @@ class _Cleaner:
             is_deep |= self._remove_entry(top, entry)
         return is_deep
 
-    def _remove_entry(self, top: int, entry: os.DirEntry[str]) -> bool:
+    def _remove_entry(self, top: int, entry: posix.DirEntry[str]) -> bool:
         """Unlink one entry of `top`, or empty and remove the directory that it is.
 
         Returns whether it was a directory.
@@ -102,20 +102,20 @@ class _Cleaner:
         if not entry.is_dir(follow_symlinks=False):
             self._unlink(top, name)
             return False
-        os.chmod(name, 0o700, dir_fd=top)
-        fd = os.open(name, _FOLDER, dir_fd=top)
+        posix.chmod(name, 0o700, dir_fd=top)
+        fd = posix.open(name, _FOLDER, dir_fd=top)
         try:
             for child in _entries(fd):
                 self._spend()
                 if child.is_dir(follow_symlinks=False):
-                    os.chmod(child.name, 0o700, dir_fd=fd)
+                    posix.chmod(child.name, 0o700, dir_fd=fd)
                     place = f"{self._token}.{self._left}"
-                    os.rename(child.name, place, src_dir_fd=fd, dst_dir_fd=top)
+                    posix.rename(child.name, place, src_dir_fd=fd, dst_dir_fd=top)
                 else:
                     self._unlink(fd, child.name)
         finally:
-            os.close(fd)
-        os.rmdir(name, dir_fd=top)
+            posix.close(fd)
+        posix.rmdir(name, dir_fd=top)
         return True
 
     def _unlink(self, folder: int, name: str) -> None:
@@ -124,20 +124,20 @@ class _Cleaner:
         To give back a hundred megabytes at once would keep a processor for so long that
         the next job, in another container, had to wait for it.
         """
-        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        found = posix.stat(name, dir_fd=folder, follow_symlinks=False)
         is_large = found.st_blocks * _BLOCK_BYTES > PIECE_BYTES
         if is_large and stat.S_ISREG(found.st_mode):
-            os.chmod(name, 0o600, dir_fd=folder)
-            fd = os.open(name, os.O_WRONLY | os.O_NOFOLLOW, dir_fd=folder)
+            posix.chmod(name, 0o600, dir_fd=folder)
+            fd = posix.open(name, posix.O_WRONLY | posix.O_NOFOLLOW, dir_fd=folder)
             try:
                 # It may have holes, and be of any size.
                 step = max(PIECE_BYTES, found.st_size // PIECES_MAX)
                 for length in range(found.st_size - step, 0, -step):
-                    os.ftruncate(fd, length)
+                    posix.ftruncate(fd, length)
                     select.select((), (), (), PAUSE_S)
             finally:
-                os.close(fd)
-        os.unlink(name, dir_fd=folder)
+                posix.close(fd)
+        posix.unlink(name, dir_fd=folder)
 
     def _spend(self) -> None:
         """Count an entry; too many are left to the container's end."""
@@ -148,16 +148,16 @@ class _Cleaner:
             raise Dirty("left behind: more than can be removed in time")
 
 
-def _entries(folder: int) -> Iterator[os.DirEntry[str]]:
+def _entries(folder: int) -> Iterator[posix.DirEntry[str]]:
     """Yield what is there, without a list of it all."""
-    with os.scandir(folder) as found:
+    with posix.scandir(folder) as found:
         yield from found
 
 
 def _remove_empty(folder: str) -> bool:
     """Remove a directory that has nothing in it; True when it is not there any more."""
     try:
-        os.rmdir(folder)
+        posix.rmdir(folder)
     except FileNotFoundError:
         return True
     except OSError:
@@ -168,6 +168,6 @@ def _remove_empty(folder: str) -> bool:
 def _stamp(folder: str) -> None:
     """Give the directory our own times: a job's say when it last was there."""
     try:
-        os.utime(folder)
+        posix.utime(folder)
     except OSError:
         return  # it has none, or is not there

@@ -6,7 +6,7 @@ runner is at: every wait of the runner listens to it.
 
 from __future__ import annotations
 
-import os
+import posix
 import select
 import time
 
@@ -34,9 +34,9 @@ class Host:
 
     def receive(self) -> None:
         """Take in what has come, waiting if nothing has."""
-        data = os.read(_STDIN, READ_BYTES)
+        data = posix.read(_STDIN, READ_BYTES)
         if not data:
-            os._exit(0)
+            posix._exit(0)
         try:
             self.frames += self._decoder.feed(data)
         except wire.ProtocolError as error:
@@ -83,7 +83,7 @@ class Host:
         held, self._held = self._held, bytearray()
         data = memoryview(held)
         while data:
-            data = data[os.write(_STDOUT, data) :]
+            data = data[posix.write(_STDOUT, data) :]
 
     def send_json(self, kind: int, message: object) -> None:
         """Write one frame with a JSON payload."""
@@ -98,5 +98,5 @@ def wait_readable(fd: int, deadline: float) -> bool:
     left = deadline - time.monotonic()
     ready = dict(poller.poll(max(0, left * 1000)))
     if ready.pop(_STDIN, 0):
-        os._exit(0)
+        posix._exit(0)
     return bool(ready)

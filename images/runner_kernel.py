@@ -6,7 +6,7 @@ version of cgroups shows less, and the runner then compares or measures less.
 
 from __future__ import annotations
 
-import os
+import posix
 import select
 
 TYPE_CHECKING = False
@@ -73,7 +73,7 @@ class Gauge:
         """Return the figure as it is now; None where the kernel doesn't show it."""
         if self._fd < 0:
             return None
-        text = os.pread(self._fd, 1 << 16, 0).decode("ascii")
+        text = posix.pread(self._fd, 1 << 16, 0).decode("ascii")
         figure = parse_figure(text, self._place.keys)
         return None if figure is None else figure * self._place.unit
 
@@ -85,7 +85,7 @@ class Gauge:
 
 def _open(path: str) -> int:
     try:
-        return os.open(path, os.O_RDONLY)
+        return posix.open(path, posix.O_RDONLY)
     except OSError:
         return -1
 
@@ -101,7 +101,7 @@ def read_text(path: str) -> str:
 
 def processes() -> set[int]:
     """Return every process that the kernel shows."""
-    return {int(name) for name in os.listdir("/proc") if name.isdigit()}
+    return {int(name) for name in posix.listdir("/proc") if name.isdigit()}
 
 
 def parse_sockets(text: str, *keys: str) -> list[tuple[str, str, int]]:
@@ -129,7 +129,7 @@ class Text:
         if self._fd < 0:
             return ""
         data = b""
-        while piece := os.pread(self._fd, _PIECE_BYTES, len(data)):
+        while piece := posix.pread(self._fd, _PIECE_BYTES, len(data)):
             data += piece
         return data.decode("utf-8", "surrogateescape")
 
@@ -183,17 +183,17 @@ class Observer:
 
 def scheduling(pid: int) -> tuple[int, set[int]]:
     """Return a process's nice value and processors. gVisor lets anybody set them."""
-    return os.getpriority(os.PRIO_PROCESS, pid), os.sched_getaffinity(pid)
+    return posix.getpriority(posix.PRIO_PROCESS, pid), posix.sched_getaffinity(pid)
 
 
 def _filled(path: str) -> tuple[int, int]:
     """Return the used blocks and inodes of the mount at `path`."""
-    fs = os.statvfs(path)
+    fs = posix.statvfs(path)
     return fs.f_blocks - fs.f_bfree, fs.f_files - fs.f_ffree
 
 
 def _names(path: str) -> list[str]:
     try:
-        return sorted(os.listdir(path))
+        return sorted(posix.listdir(path))
     except FileNotFoundError:
         return []

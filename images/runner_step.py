@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]
 import fcntl
-import os
+import posix
 import select
 import termios
 import time
@@ -54,7 +54,7 @@ class Stdin:
         """Write what the pipe takes now; False when nothing more will follow."""
         try:
             while self.data:
-                del self.data[: os.write(fd, self.data[:READ_BYTES])]
+                del self.data[: posix.write(fd, self.data[:READ_BYTES])]
         except BlockingIOError:
             return True
         except BrokenPipeError:
@@ -102,7 +102,7 @@ class Step:
             self._keep_limits()
             ready = self._wait(wake)
             if wake in ready:
-                os.read(wake, READ_BYTES)
+                posix.read(wake, READ_BYTES)
                 reap()
             if self._launcher.socket.fileno() in ready:
                 self._launcher.receive(time.monotonic() + 1)
@@ -170,7 +170,7 @@ class Step:
         """Send one read's worth of output, within the limit; returns its length."""
         assert self._child  # noqa: S101 - it is whose output we read
         try:
-            data = os.read(self._child.ends[name], READ_BYTES)
+            data = posix.read(self._child.ends[name], READ_BYTES)
         except BlockingIOError:
             return 0
         if not data:
@@ -218,7 +218,7 @@ class Step:
         """Return how the step ended, in JSON's terms."""
         status = self._status()
         return {
-            "exit_code": os.WEXITSTATUS(status) if os.WIFEXITED(status) else None,
+            "exit_code": posix.WEXITSTATUS(status) if posix.WIFEXITED(status) else None,
             "signal": self._signal(),
             "stopped": self.stopped,
             "wall_ms": round((self._wall_s or 0) * 1e3, 3),
@@ -233,7 +233,7 @@ class Step:
 
     def _signal(self) -> int | None:
         status = self._status()
-        return os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
+        return posix.WTERMSIG(status) if posix.WIFSIGNALED(status) else None
 
 
 def _hung_up(fd: int) -> bool:

@@ -37,7 +37,6 @@ _prctl, _fflush, _fopen = _libc.prctl, _libc.fflush, _libc.fopen
 _c_pointer = _fopen.restype = ctypes.c_void_p
 _ModuleType = type(sys)
 _PR_GET_DUMPABLE, _PR_SET_DUMPABLE = 3, 4
-_DEPTH = 25
 _REHEARSALS = 20
 _IMMORTAL = 2**32 - 1
 _REHEARSAL = "/opt/warmbox/starter.rehearsal.py"
@@ -66,9 +65,6 @@ def prepare():
     # The interpreter adapts code to what it meets the first few times.
     for _ in range(_REHEARSALS):
         rehearse()
-    # The first large allocation after a fork sorts all chunks that were ever freed,
-    # and so copies the page of each. Now there are none.
-    _libc.malloc_trim(0)
 
 
 def keep(objects):
@@ -83,6 +79,10 @@ def keep(objects):
         for one in mortal:
             ctypes.c_uint32.from_address(id(one)).value = _IMMORTAL
         objects = gc.get_referents(*mortal)
+    # The first large allocation after a fork sorts all chunks that were ever freed,
+    # and so copies the page of each. Now there are none.
+    del mortal
+    _libc.malloc_trim(0)
 
 
 def is_mortal(one):
@@ -115,18 +115,11 @@ def rehearse():
     run = ctypes.pythonapi.PyRun_AnyFileExFlags
     run(_c_pointer(_fopen(_REHEARSAL.encode(), b"r")), _REHEARSAL.encode(), 1, None)
     sys.modules["__main__"] = main
-    deepen(_DEPTH)
     _prctl(_PR_GET_DUMPABLE, 0, 0, 0, 0)
     take_stock()
     is_unusual()
     flush()
     gc.collect()
-
-
-def deepen(levels):
-    """Touch the stack: the interpreter resolves the main file's path with a lot of it."""
-    if levels:
-        sorted((levels,), key=lambda _: deepen(levels - 1))
 
 
 def copy_of_main():
