@@ -1,8 +1,8 @@
 """The launcher: makes the processes in which programs run.
 
-Theory of operation. The runner starts one launcher before the first job and then
-only asks it to fork. A child drops to the job's uid at once and then blocks on its
-control socket, so that the next job finds its process already there. What a job
+Theory of operation. The launcher is a fork of the runner from before the first job,
+which is then only asked to fork. A child drops to the job's uid at once and then blocks
+on its control socket, so that the next job finds its process already there. What a job
 brings (files, arguments, environment) goes from the runner to the child directly:
 the launcher never sees it, so no child can inherit another's data from it.
 
@@ -17,9 +17,10 @@ killer   as a job's uid: kills all that the uid runs. Only its effective uid is 
          job's; the real and the saved one are the guard's, which no other process has,
          so that the job's processes can't signal it while it can signal them.
 
-For a language with a warm interpreter this file is executed by that interpreter's
-site start-up (in sitecustomize), on the command line of the program to come. It then
-must leave no trace: what is imported here is taken out of sys.modules again.
+For a language with a warm interpreter the runner becomes that interpreter first, on
+the command line of the program to come, and this file is executed by its site start-up
+(in sitecustomize). There the launcher forks off, and only its children go on to a main
+file. What is imported here is taken out of sys.modules again: it must leave no trace.
 """
 
 import sys
@@ -41,15 +42,22 @@ if TYPE_CHECKING:
 PYC_HEAD = 16
 """Before the code in a compiled file (PEP 552)."""
 IN_SITE = __name__ == "warmbox_launcher"
+
+
+def load(name: str) -> "Any":
+    """Return the code of one of our own files."""
+    with open(f"/opt/warmbox/{name}.pyc", "rb") as file:
+        return marshal.loads(file.read()[PYC_HEAD:])
+
+
 _python: "dict[str, Any]" = {"__name__": "warmbox_starter"}
 if IN_SITE:
     # A program may put what it likes into its own.
     _python["__builtins__"] = dict(vars(sys.modules["builtins"]))
-    with open("/opt/warmbox/starter.pyc", "rb") as _file:
-        exec(marshal.loads(_file.read()[PYC_HEAD:]), _python)
+    exec(load("starter"), _python)
     sys.path_importer_cache.pop(_python["ctypes"].__path__[0], None)
-for _name in set(sys.modules) - _modules_before:
-    del sys.modules[_name]
+    for _name in set(sys.modules) - _modules_before:
+        del sys.modules[_name]
 
 BOX_GID = 990
 WORK = "/box/work"
@@ -63,6 +71,43 @@ LEISURE_MS = 20
 """A container that gets no job for so long is not busy."""
 
 
+def divide() -> "tuple[int, _socket.socket, int] | None":
+    """Fork the launcher off.
+
+    Returns its pid, our end of its socket and what to read its last words from; in a
+    child of the launcher's that runs on in-process it returns nothing.
+    """
+    control, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+    stderr_r, stderr_w = posix.pipe()
+    pid = posix.fork()
+    if pid:
+        theirs.close()
+        posix.close(stderr_w)
+        posix.set_blocking(stderr_r, False)
+        return pid, control, stderr_r
+    try:
+        dead_ends()
+        posix.dup2(stderr_w, 2)
+        posix.closerange(3, theirs.fileno())
+        posix.closerange(theirs.fileno() + 1, FDS_MAX)
+        control.detach()
+        serve(theirs)
+    except BaseException:
+        # What comes next here would be a job's main file, as root.
+        sys.excepthook(*sys.exc_info())
+        posix._exit(125)
+    return None
+
+
+def dead_ends() -> None:
+    """Let nothing be read from 0, and nobody read from 1: they are the runner's."""
+    for target in (0, 1):
+        ends = posix.pipe()
+        posix.dup2(ends[target], target)
+        for fd in ends:
+            posix.close(fd)
+
+
 def serve(control: _socket.socket) -> None:
     """Fork on request, for ever. Returns only in a child that runs on in-process."""
     # A death must wake the poll: a handler alone could run just before it blocks.
@@ -73,12 +118,6 @@ def serve(control: _socket.socket) -> None:
     poller = select.poll()
     poller.register(control.fileno(), select.POLLIN)
     poller.register(wake_r, select.POLLIN)
-    gc.collect()
-    objects = gc.get_objects()
-    gc.freeze()
-    if IN_SITE:
-        _python["keep"](objects)
-    del objects
     while True:
         ready = [fd for fd, _ in poller.poll()]
         if wake_r in ready:
@@ -357,9 +396,41 @@ def kill_all() -> None:
         return
 
 
-_control = _socket.socket(fileno=int(posix.environ[b"WARMBOX_LAUNCHER"]))
-if IN_SITE:
+# --------------------------------------------------------------------- in site
+
+
+def start_in_site() -> None:
+    """Prepare the interpreter, and be the runner again; returns in a program only."""
+    given = posix.environ[b"WARMBOX_LAUNCHER"].split(b",")
+    config_fd, *host = map(int, given)
+    config = posix.read(config_fd, MESSAGE_BYTES)
     # Which would otherwise be freed, bit by bit, when a child goes on from here.
     _python["launcher"] = globals()
     _python["prepare"]()
-serve(_control)
+    gc.collect()
+    objects = gc.get_objects()
+    gc.freeze()
+    _python["keep"](objects)
+    del objects
+    made = divide()
+    if made is None:
+        return
+    try:
+        for target, fd in enumerate(host):
+            posix.dup2(fd, target)
+            posix.close(fd)
+        posix.close(config_fd)
+        posix.chdir("/")
+        runner: dict[str, Any] = {"__name__": "warmbox_runner"}
+        runner["__file__"] = "/opt/warmbox/runner.pyc"
+        exec(load("runner"), runner)
+        _python["forsake"]()
+        runner["run"](config, *made)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        posix._exit(1)  # as above
+
+
+if IN_SITE:
+    start_in_site()

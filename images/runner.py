@@ -3,7 +3,9 @@
 Theory of operation. The runner speaks frames (wire.py) on descriptors 0 and 1, which
 nothing else holds. It never starts a program itself, because it has seen every
 user's bytes: the launcher (launcher.py), forked before the first job and ignorant of
-all of them, makes the children. For each job the runner holds a set of children
+all of them, makes the children. Where programs are forked from a warm interpreter, the
+runner becomes that interpreter before the launcher forks off, and so shares its memory
+with it and with the children. For each job the runner holds a set of children
 prepared in advance, already dropped to the job's uid and blocked: one for each step
 (compile, run), and the language's starter where it has one, for either of the steps.
 Each has fresh pipes.
@@ -36,12 +38,12 @@ import time
 
 HERE = __file__.rpartition("/")[0]
 
-if __name__ == "__main__":  # in a container, whose folder has another name
+if "images" not in sys.modules:  # in a container the folder has another name
     _images = type(sys)("images")
     _images.__path__ = [HERE]
     sys.modules["images"] = _images
 
-from images import runner_json, wire
+from images import launcher, runner_json, wire
 from images.runner_children import (
     BASE_ENV,
     WORK,
@@ -67,11 +69,11 @@ from images.runner_step import Limits, Stdin, Step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    import _socket
+    from typing import Any, NoReturn
 
     from images.runner_children import Child
 
-LAUNCHER = ["python3", "-I", "-S", "-B", HERE + "/launcher.pyc"]
 MEMORY_SLACK_BYTES = 16 << 20
 START_S = 20
 PAUSE_S = 0.002
@@ -85,11 +87,12 @@ ARG_END = 46
 class Runner:
     """The state of one container, from job to job."""
 
-    def __init__(self, config: dict[str, Any]) -> None:
+    def __init__(self, config: dict[str, Any], launcher: Launcher) -> None:
         self.config = config
+        self.launcher = launcher
         gc.collect()
         gc.freeze()
-        self.warm: dict[str, Any] = config["warm"] or {"kind": "", "argv": LAUNCHER}
+        self.warm: dict[str, Any] = config["warm"] or {"kind": ""}
         self.host = Host()
         self.cpu = Gauge(CPU_MS)
         self.oom_kills = Gauge(OOM_KILLS)
@@ -105,7 +108,6 @@ class Runner:
         self.ooms = 0.0
         self.memory_kb = 0
         self.wake = self.hear_deaths()
-        self.launcher = self.launch()
 
     @staticmethod
     def hear_deaths() -> int:
@@ -117,20 +119,9 @@ class Runner:
         _signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
         return wake
 
-    def launch(self) -> Launcher:
-        """Start the launcher: the warm interpreter itself, or a plain one.
-
-        The interpreter resolves the path of its main file when it starts, in a work
-        directory that is there for that only.
-        """
-        if self.warm["kind"] != "fork":
-            return Launcher(LAUNCHER, "/", {})
-        posix.mkdir(WORK, 0o700)
-        return Launcher(self.warm["argv"], WORK, self.config["env"])
-
     # --------------------------------------------------------------------- life
 
-    def run(self) -> None:
+    def run(self) -> NoReturn:
         """Serve jobs until the host goes away or the container is dirty."""
         try:
             self.prepare()
@@ -396,7 +387,39 @@ def hide_argument() -> None:
         return  # another runtime's kernel has it elsewhere
 
 
-if __name__ == "__main__":
+def become_interpreter(argv: list[str], env: dict[str, str]) -> NoReturn:
+    """Go on as the interpreter that programs are forked from.
+
+    Its site start-up comes back to `run`. It resolves the path of its main file when it
+    starts, in a work directory that is there for that only.
+    """
+    posix.mkdir(WORK, 0o700)
+    posix.chdir(WORK)
+    config_r, config_w = posix.pipe()
+    posix.write(config_w, sys.argv[1].encode())
+    kept = [config_r, posix.dup(0), posix.dup(1)]
+    for fd in kept:
+        posix.set_inheritable(fd, True)
+    launcher.dead_ends()
+    own = {"WARMBOX_LAUNCHER": ",".join(map(str, kept))}
+    posix.execve(find_program(argv[0]), argv, {**BASE_ENV, **env, **own})
+
+
+def run(config: bytes, pid: int, control: _socket.socket, stderr: int) -> NoReturn:
+    """Be the runner, with this launcher."""
+    Runner(runner_json.loads(config.decode()), Launcher(pid, control, stderr)).run()
+
+
+def main() -> None:
+    """Have a launcher made, in whatever interpreter, and run."""
     config = runner_json.loads(sys.argv[1])
+    if config["warm"] and config["warm"]["kind"] == "fork":
+        become_interpreter(config["warm"]["argv"], config["env"])
     hide_argument()
-    Runner(config).run()
+    made = launcher.divide()
+    assert made is not None  # noqa: S101 - the launcher's children all end in there
+    run(sys.argv[1].encode(), *made)
+
+
+if __name__ == "__main__":
+    main()

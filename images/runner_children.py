@@ -89,27 +89,12 @@ class Child:
 class Launcher:
     """Fork requests out, exit notices in."""
 
-    def __init__(
-        self, argv: Sequence[str], folder: str, env: Mapping[str, str]
-    ) -> None:
+    def __init__(self, pid: int, control: _socket.socket, stderr: int) -> None:
         self.exits: dict[int, Exit] = {}
         """The children of this job that have ended."""
-        self.socket, theirs = _socket.socketpair(
-            _socket.AF_UNIX, _socket.SOCK_SEQPACKET
-        )
-        stdio = [posix.pipe() for _ in range(3)]
-        fds = [stdio[0][0], stdio[1][1], stdio[2][1]]
-        self.pid = posix.fork()
-        if self.pid == 0:
-            try:
-                _execute(argv, folder, env, theirs, fds)
-            finally:
-                posix._exit(127)
-        theirs.close()
-        for fd in (*fds, stdio[0][1], stdio[1][0]):
-            posix.close(fd)
-        self._stderr = stdio[2][0]
-        posix.set_blocking(self._stderr, False)
+        self.pid = pid
+        self.socket = control
+        self._stderr = stderr
 
     def fork(
         self, uid: int, wanted: Sequence[Wanted], fds: Sequence[int], deadline: float
@@ -158,25 +143,6 @@ class Launcher:
         except BlockingIOError:
             said = ""
         return Dirty("the launcher has died: " + said[-500:])
-
-
-def _execute(
-    argv: Sequence[str],
-    folder: str,
-    env: Mapping[str, str],
-    control: _socket.socket,
-    fds: Sequence[int],
-) -> None:
-    """Become the launcher."""
-    posix.chdir(folder)
-    for target, fd in enumerate(fds):
-        posix.dup2(fd, target)
-    posix.set_inheritable(control.fileno(), True)
-    own = {"WARMBOX_LAUNCHER": str(control.fileno())}
-    try:
-        posix.execve(find_program(argv[0]), list(argv), {**BASE_ENV, **env, **own})
-    except OSError as error:
-        sys.stderr.write(f"{argv[0]}: {error}\n")
 
 
 def find_program(name: str) -> str:

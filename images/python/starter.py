@@ -36,6 +36,7 @@ _libc = ctypes.CDLL(None)
 _prctl, _fflush, _fopen = _libc.prctl, _libc.fflush, _libc.fopen
 _c_pointer = _fopen.restype = ctypes.c_void_p
 _ModuleType = type(sys)
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _PR_GET_DUMPABLE, _PR_SET_DUMPABLE = 3, 4
 _REHEARSALS = 20
 _IMMORTAL = 2**32 - 1
@@ -120,6 +121,17 @@ def rehearse():
     is_unusual()
     flush()
     gc.collect()
+
+
+def forsake():
+    """Be no program's interpreter any more, but the runner's.
+
+    It imports nothing from now on but our own, and gives back what it frees.
+    """
+    sys.monitoring.free_tool_id(_TOOL)
+    sys.path.clear()
+    for option in (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD):
+        _libc.mallopt(option, 1 << 17)
 
 
 def copy_of_main():

@@ -359,9 +359,10 @@ print(reached)
 
 
 def test_proc_shows_nothing_of_our_argument(boxes: Boxes) -> None:
-    look = "print(repr(open('/proc/1/cmdline').read().rstrip(chr(0))))"
-    said = boxes.get("python").run(look).stdout.decode()
-    assert said.endswith("/opt/warmbox/runner.pyc'\n")
+    look = "print(open('/proc/1/cmdline').read().rstrip(chr(0)).split(chr(0)))"
+    assert boxes.get("python").run(look).stdout == b"['python3', 'main.py']\n"
+    said = boxes.get("bash").run("tr '[:cntrl:]' '[\\n*]' < /proc/1/cmdline").stdout
+    assert said.decode().split()[-1] == "/opt/warmbox/runner.pyc"
 
 
 def test_when_a_job_wrote_is_not_for_the_next_to_know(boxes: Boxes) -> None:
