@@ -77,6 +77,8 @@ def divide() -> "tuple[int, _socket.socket, int] | None":
     Returns its pid, our end of its socket and what to read its last words from; in a
     child of the launcher's that runs on in-process it returns nothing.
     """
+    gc.collect()
+    gc.freeze()  # or else each child's first collection copies the page of each object
     control, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
     stderr_r, stderr_w = posix.pipe()
     pid = posix.fork()
@@ -408,10 +410,7 @@ def start_in_site() -> None:
     _python["launcher"] = globals()
     _python["prepare"]()
     gc.collect()
-    objects = gc.get_objects()
-    gc.freeze()
-    _python["keep"](objects)
-    del objects
+    _python["keep"](gc.get_objects())
     made = divide()
     if made is None:
         return
