@@ -7,6 +7,7 @@ kernel is told, by the container's control group, to let it go before programs.
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -54,4 +55,9 @@ class CpuWeight:
         if self._file is None or not weight:
             return
         with suppress(OSError):  # not ours to write, or gone with its container
-            self._file.write_text(str(weight))
+            # Twice a job: a file object would take three times as long.
+            fd = os.open(self._file, os.O_WRONLY | os.O_TRUNC)
+            try:
+                os.write(fd, b"%d" % weight)
+            finally:
+                os.close(fd)

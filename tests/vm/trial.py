@@ -22,6 +22,8 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "service")]
 
 from service_process import ServiceProcess, wait_until  # noqa: E402 - found by the above
 
+from actors.cpu_weight import PREFERRED, CpuWeight  # noqa: E402
+
 if TYPE_CHECKING:
     from http_api import Result
 
@@ -144,7 +146,8 @@ def main() -> int:
     say("starting the service")
     with ServiceProcess(**SETTINGS) as service:
         say(f"it is ready, and has found: {REQUIRED}")
-        wrongs = [wrong for trial in TRIALS for wrong in carry_out(service, trial)]
+        wrongs = weigh(settle(service))
+        wrongs += [wrong for trial in TRIALS for wrong in carry_out(service, trial)]
         if service.terminate() or service.containers():
             wrongs.append("the service did not stop in order")
         if wrongs:
@@ -170,6 +173,21 @@ def describe() -> None:
         for message in client.load_image(archive):
             say(str(message.get("stream", message)).strip())
     client.close()
+
+
+def weigh(container: str) -> list[str]:
+    """Have a container preferred, and again not; return what was wrong."""
+    file = CGROUPS / f"docker-{container}.scope" / "cpu.weight"
+    weight = CpuWeight(container)
+    usual = int(file.read_text())
+    weight.prefer()
+    preferred = int(file.read_text())
+    weight.reset()
+    after = int(file.read_text())
+    say(f"a container's CPU weight: {usual}, preferred {preferred}, then {after}")
+    if (preferred, after) != (usual * PREFERRED, usual):
+        return ["the service does not reach a container's CPU weight"]
+    return []
 
 
 def carry_out(service: ServiceProcess, trial: Trial) -> list[str]:
