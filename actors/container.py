@@ -521,6 +521,8 @@ class Container(Actor):
         gone = ContainerGone(self.name, self._language)
         self.tell(self._queue, gone)
         self.tell(self._scheduler, gone)
+        if self._weight is not None:
+            self._weight.reset()  # what a job has left in it shall not die first
         if self._link is not None:
             self._link.close()
             stuck = self._retiring in STUCK

@@ -95,9 +95,10 @@ def divide() -> "tuple[int, _socket.socket, int] | None":
         control.detach()
         serve(theirs)
     except BaseException:
-        # What comes next here would be a job's main file, as root.
-        sys.excepthook(*sys.exc_info())
-        posix._exit(125)
+        try:
+            sys.excepthook(*sys.exc_info())
+        finally:
+            posix._exit(125)  # what comes next here would be a job's main file, as root
     return None
 
 
@@ -404,8 +405,6 @@ def kill_all() -> None:
 def start_in_site() -> None:
     """Prepare the interpreter, and be the runner again; returns in a program only."""
     given = posix.environ[b"WARMBOX_LAUNCHER"].split(b",")
-    config_fd, *host = map(int, given)
-    config = posix.read(config_fd, MESSAGE_BYTES)
     # Which would otherwise be freed, bit by bit, when a child goes on from here.
     _python["launcher"] = globals()
     _python["prepare"]()
@@ -415,10 +414,13 @@ def start_in_site() -> None:
     if made is None:
         return
     try:
+        config_fd, *host = map(int, given)
+        # Not before: a program can read all that was in the memory it is a fork of.
+        config = posix.read(config_fd, MESSAGE_BYTES)
+        posix.close(config_fd)
         for target, fd in enumerate(host):
             posix.dup2(fd, target)
             posix.close(fd)
-        posix.close(config_fd)
         posix.chdir("/")
         runner: dict[str, Any] = {"__name__": "warmbox_runner"}
         runner["__file__"] = "/opt/warmbox/runner.pyc"
@@ -428,7 +430,7 @@ def start_in_site() -> None:
     except BaseException:
         sys.excepthook(*sys.exc_info())
     finally:
-        posix._exit(1)  # as above
+        posix._exit(1)  # what comes next here would be a job's main file, as root
 
 
 if IN_SITE:

@@ -33,6 +33,7 @@ import _signal  # type: ignore[import-not-found]
 import gc
 import marshal
 import posix
+import resource  # noqa: F401 - wait4 imports it, when there may be no way to it any more
 import sys
 import time
 

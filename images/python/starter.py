@@ -1,9 +1,9 @@
 """What makes a fork of the launcher look like `python3 main.py`, and end as quickly.
 
-The launcher executes this file in the interpreter that it was started in, before it
-forks. A child calls `warm_up` before it waits for its job, and `become` with the job.
+The runner executes this file once it is the programs' interpreter, before the launcher
+forks off. A child of the launcher's calls `warm_up` before it waits for its job, and `become` with the job.
 
-The beginning. A page that a child only reads stays shared with the launcher. So what
+The beginning. A page that a child only reads stays shared with all others. So what
 there is before the forks is made immortal (`keep`), or else each look at an object
 would count a reference and copy its page; and the way to a main file's end has been
 gone a few times (`rehearse`), so that the interpreter has nothing left to adapt to. A
@@ -126,9 +126,12 @@ def rehearse():
 def forsake():
     """Be no program's interpreter any more, but the runner's.
 
-    It imports nothing from now on but our own, and gives back what it frees.
+    It finds nothing to import any more, and gives back what it frees: the variables by
+    which other runners do don't outlast becoming this interpreter.
     """
-    sys.monitoring.free_tool_id(_TOOL)
+    if sys.monitoring.get_tool(_TOOL):
+        sys.monitoring.set_events(_TOOL, 0)
+        sys.monitoring.free_tool_id(_TOOL)
     sys.path.clear()
     for option in (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD):
         _libc.mallopt(option, 1 << 17)

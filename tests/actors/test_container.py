@@ -975,6 +975,15 @@ def test_a_scrub_goes_before_programs(weight: Path, box: Box) -> None:
     assert box.scheduler.of(ContainerIdle)
 
 
+def test_a_container_that_is_not_clean_does_not_end_before_programs(
+    weight: Path, box: Box
+) -> None:
+    box.scrubbing()
+    box.twin.dirty("oom")
+    box.assert_destroyed("oom")
+    assert int(weight.read_text()) == 100
+
+
 def test_a_long_scrub_does_not_go_before_programs_for_long(
     weight: Path, box: Box
 ) -> None:
