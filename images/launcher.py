@@ -94,7 +94,7 @@ def divide() -> "tuple[int, _socket.socket, int] | None":
         posix.closerange(theirs.fileno() + 1, FDS_MAX)
         control.detach()
         serve(theirs)
-    except BaseException:
+    except BaseException:  # whatever it is, site would only report it and go on
         try:
             sys.excepthook(*sys.exc_info())
         finally:
@@ -427,7 +427,7 @@ def start_in_site() -> None:
         exec(load("runner"), runner)
         _python["forsake"]()
         runner["run"](config, *made)
-    except BaseException:
+    except BaseException:  # for the host to read; see `finally`
         sys.excepthook(*sys.exc_info())
     finally:
         posix._exit(1)  # what comes next here would be a job's main file, as root

@@ -1,7 +1,8 @@
 """What makes a fork of the launcher look like `python3 main.py`, and end as quickly.
 
 The runner executes this file once it is the programs' interpreter, before the launcher
-forks off. A child of the launcher's calls `warm_up` before it waits for its job, and `become` with the job.
+forks off. A child of the launcher's calls `warm_up` before it waits for its job, and
+`become` with the job.
 
 The beginning. A page that a child only reads stays shared with all others. So what
 there is before the forks is made immortal (`keep`), or else each look at an object
