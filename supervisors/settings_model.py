@@ -188,13 +188,13 @@ class Settings(_Group):
     require: Names = ()
     """Checks of the doctor's without which the service does not start."""
     reuse: Literal["always", "tenant", "never"] = "always"
-    jobs_per_container_max: Count = 1000
+    jobs_per_container_max: Count = 10_000
     container_age_s_max: Seconds = 3600
     scrub_s: Seconds = 5
     deadline_grace_s: Seconds = 3
     cpus: Rate = 1.0
     uid_first: Annotated[int, Field(ge=1000, le=2**31)] = 100_000
-    uids_per_container: Annotated[int, Field(ge=3, le=65_536)] = 1024
+    uids_per_container: Annotated[int, Field(ge=3, le=65_536)] = 10_240
     attempts_max: Count = 3
     drain_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 10
 
