@@ -37,6 +37,7 @@ _libc = ctypes.CDLL(None)
 _prctl, _fflush, _fopen = _libc.prctl, _libc.fflush, _libc.fopen
 _c_pointer = _fopen.restype = ctypes.c_void_p
 _ModuleType = type(sys)
+_CodeType = type((lambda: None).__code__)
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _PR_GET_DUMPABLE, _PR_SET_DUMPABLE = 3, 4
 _REHEARSALS = 20
@@ -81,6 +82,8 @@ def keep(objects):
         for one in mortal:
             ctypes.c_uint32.from_address(id(one)).value = _IMMORTAL
         objects = gc.get_referents(*mortal)
+        # A code object does not tell the collector what it refers to.
+        objects += [one.co_consts for one in mortal if type(one) is _CodeType]
     # The first large allocation after a fork sorts all chunks that were ever freed,
     # and so copies the page of each. Now there are none.
     del mortal
