@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import ssl
 import struct
 import time
@@ -23,7 +24,9 @@ from docker.types import Ulimit
 from docker.utils import kwargs_from_env
 from gevent.lock import BoundedSemaphore
 
+from actors.direct_socket import take_over
 from actors.sandbox import MIB, OVERHEAD_MB, container_options
+from images import wire
 
 if TYPE_CHECKING:
     from actors.sandbox import LanguageDefaults, SandboxConfig
@@ -53,7 +56,13 @@ class EngineError(Exception):
 
 
 class Attached:
-    """A running container and its attach stream: one reader, one writer."""
+    """A running container and its attach stream: one reader, one writer.
+
+    pid: of its runner, on the engine's host.
+    """
+
+    pid = 0
+    _direct: socket.socket | None = None
 
     def __init__(self, container_id: str, response_socket: Any, uid_first: int) -> None:
         self.id = container_id
@@ -65,14 +74,15 @@ class Attached:
 
     def send(self, data: bytes) -> None:
         """Write to the container's stdin; blocks while it does not read."""
-        self._socket.sendall(data)
+        (self._direct or self._socket).sendall(data)
 
     def send_now(self, data: bytes) -> int:
         """Write as much to the container's stdin as goes without waiting."""
-        if isinstance(self._socket, ssl.SSLSocket):
+        way = self._direct or self._socket
+        if isinstance(way, ssl.SSLSocket):
             return 0
         try:
-            return os.write(self._socket.fileno(), data)  # non-blocking under gevent
+            return os.write(way.fileno(), data)  # non-blocking under gevent
         except OSError:
             return 0  # full, or at its end: `send` waits, or tells
 
@@ -109,8 +119,41 @@ class Attached:
                 self.stderr = (self.stderr + data)[-STDERR_KEPT:]
         return b"".join(parts)
 
+    def go_direct(self, fd: int, inode: int) -> bool:
+        """Go on by the socket that the runner offers; False if it can't be had.
+
+        From then on frames come by `receive_direct`. The attach stream has the
+        container's last words, and ends with it.
+        """
+        direct = take_over(self.pid, fd, inode) if self.pid else None
+        if direct is None:
+            return False
+        try:
+            self._socket.sendall(wire.encode(wire.SWITCH))
+        except OSError:
+            direct.close()
+            return False  # it has ended already
+        self._direct = direct
+        return True
+
+    def receive_direct(self) -> bytes:
+        """Return the next bytes of the direct way, or nothing at its end."""
+        assert self._direct is not None  # noqa: S101 - after go_direct
+        try:
+            return self._direct.recv(RECV_BYTES)
+        except OSError:
+            return b""  # closed from our side
+
+    def end_direct(self) -> None:
+        """Have `receive_direct` come to its end when all that is there is read."""
+        if self._direct is not None:
+            with suppress(OSError):
+                self._direct.shutdown(socket.SHUT_RD)
+
     def close(self) -> None:
-        """Give the descriptor back. Closing the SDK's socket object does not."""
+        """Give the descriptors back. Closing the SDK's socket object does not."""
+        if self._direct is not None:
+            self._direct.close()
         with suppress(OSError, ValueError):
             self._io._response.close()  # noqa: SLF001 - see above
 
@@ -185,9 +228,11 @@ class Engine:
         )
         try:
             self._client.start(container_id)
+            about = self._client.inspect_container(container_id)
         except ENGINE_ERRORS:
             attached.close()
             raise
+        attached.pid = about["State"]["Pid"]
         return attached
 
     def _take_uids(self) -> int:

@@ -1,7 +1,12 @@
-"""The attach stream of one container: its reader and its writer."""
+"""The way to one container's runner: its readers and its writer.
+
+The way begins as Docker's attach stream, and goes on by a socket of the runner's where
+that can be had (actors/direct_socket.py).
+"""
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import TYPE_CHECKING
 
@@ -13,10 +18,21 @@ from actors.messages import FramesReceived, StreamEnded
 from images import wire
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from actors.directory import AnyRef
     from actors.engine import Attached
 
 log = logging.getLogger("warmbox.container")
+
+
+def offered_socket(ready: bytes) -> tuple[int, int] | None:
+    """Return the descriptor and the inode that a runner's first READY speaks of."""
+    try:
+        fd, inode = json.loads(ready)["socket"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None  # a runner of before has none
+    return (fd, inode) if type(fd) is int and type(inode) is int else None
 
 
 class RunnerLink:
@@ -29,7 +45,10 @@ class RunnerLink:
         self.attached = attached
         self._owner = owner
         self._name = name
-        self._decoder = wire.Decoder(wire.RUNNER_KINDS, wire.REPLY_BYTES_MAX)
+        self._is_met = False
+        """Whether the runner has said its first word."""
+        self._direct: gevent.Greenlet[[], None] | None = None
+        """The reader of the direct way, where there is one."""
         self._outbox: Queue[bytes | None] = Queue()
         self._writing = False
         """Whether the writer has something to write."""
@@ -40,17 +59,41 @@ class RunnerLink:
 
         Whatever comes is taken at once, so that Docker never waits for us.
         """
-        reason = "stream ended"
-        try:
-            while data := self.attached.receive():
-                frames = self._decoder.feed(data)
-                if frames and not send(self._owner, FramesReceived(tuple(frames))):
-                    return
-        except wire.ProtocolError as error:
-            reason = f"protocol: {error}"
+        reason = self._take(self.attached.receive)
+        if self._direct is not None:
+            # What it has written last is in the socket still.
+            self.attached.end_direct()
+            self._direct.join()
         if self.attached.stderr:
             log.warning("%s said: %r", self._name, self.attached.stderr)
-        send(self._owner, StreamEnded(reason))
+        send(self._owner, StreamEnded(reason or "stream ended"))
+
+    def _take(self, receive: Callable[[], bytes]) -> str:
+        """Pass frames on to the end; returns what was wrong with them, if anything."""
+        decoder = wire.Decoder(wire.RUNNER_KINDS, wire.REPLY_BYTES_MAX)
+        try:
+            while data := receive():
+                frames = decoder.feed(data)
+                if frames and not self._is_met:
+                    self._meet(*frames[0])
+                if frames and not send(self._owner, FramesReceived(tuple(frames))):
+                    break
+        except wire.ProtocolError as error:
+            return f"protocol: {error}"
+        return ""
+
+    def _meet(self, kind: int, payload: bytes) -> None:
+        """Take what the runner offers with its first word, if it can be had."""
+        self._is_met = True
+        offer = offered_socket(payload) if kind == wire.READY else None
+        if offer and self.attached.go_direct(*offer):
+            self._direct = gevent.spawn(self._read_direct)
+
+    def _read_direct(self) -> None:
+        """Read to the end, of which the attach stream's tells; or end it all."""
+        reason = self._take(self.attached.receive_direct)
+        if reason:
+            send(self._owner, StreamEnded(reason))
 
     def send(self, frame: bytes) -> None:
         """Write what can be written at once, and leave the rest to the writer."""

@@ -131,7 +131,7 @@ class Runner:
             self.baseline = self.observer.observe()
             self.scheduling = scheduling(0)
             self.memory_limit = (self.memory.read() or 0) + MEMORY_SLACK_BYTES
-            self.ready(0.0)
+            self.ready({"scrub_ms": 0.0, "socket": self.host.offer()})
             while True:
                 self.serve_job(self.host.next_job())
         except (Dirty, OSError) as verdict:
@@ -142,12 +142,12 @@ class Runner:
             self.host.receive()
             self.host.frames.clear()
 
-    def ready(self, scrub_s: float) -> None:
+    def ready(self, evidence: dict[str, object]) -> None:
         """Tell the host that the container is clean, and go ahead for the next job."""
         self.waiting[0].tell(MAKE_FOLDERS, time.monotonic() + self.config["scrub_s"])
         if self.starter:
             self.starter.control.sendall(GO)
-        self.host.send_json(wire.READY, {"scrub_ms": round(scrub_s * 1e3, 3)})
+        self.host.send_json(wire.READY, evidence)
 
     def prepare(self) -> None:
         """Have the next job's children made; they wait for it, blocked."""
@@ -208,7 +208,7 @@ class Runner:
             raise Dirty("oom")
         started = time.monotonic()
         self.scrub(started + self.config["scrub_s"])
-        self.ready(time.monotonic() - started)
+        self.ready({"scrub_ms": round((time.monotonic() - started) * 1e3, 3)})
 
     def run_step(
         self,

@@ -1,11 +1,16 @@
 """The runner's way to the host: frames on descriptors 0 and 1.
 
+These two are Docker's attach stream. The first READY tells of a socket that the host,
+where it can, takes from us and then uses instead: Docker's own way there is long. It
+takes the place of 0 and 1.
+
 When descriptor 0 ends, the host has gone and the container ends with it, whatever the
 runner is at: every wait of the runner listens to it.
 """
 
 from __future__ import annotations
 
+import _socket
 import posix
 import select
 import time
@@ -31,6 +36,22 @@ class Host:
         """Received, and not yet looked at."""
         self._held = bytearray()
         self._held_since = 0.0
+        self._ours, self._theirs = _socket.socketpair()
+        self._attach: list[int] = []
+
+    def offer(self) -> list[int]:
+        """Return by what the host knows the socket that is for it."""
+        fd = self._theirs.fileno()
+        return [fd, posix.fstat(fd).st_ino]
+
+    def _switch(self) -> None:
+        """Go on by the socket, of which the host has its end now."""
+        # Were these closed, Docker would take the stream to be at its end.
+        self._attach = [posix.dup(_STDIN), posix.dup(_STDOUT)]
+        for fd in (_STDIN, _STDOUT):
+            posix.dup2(self._ours.fileno(), fd)
+        self._ours.close()
+        self._theirs.close()
 
     def receive(self) -> None:
         """Take in what has come, waiting if nothing has."""
@@ -49,6 +70,8 @@ class Host:
                 kind, payload = self.frames.pop(0)
                 if kind == wire.JOB:
                     return payload
+                if kind == wire.SWITCH and not self._attach:
+                    self._switch()
             self.receive()
 
     def send(self, kind: int, payload: bytes) -> None:

@@ -22,6 +22,8 @@ JOB = 1
 STDIN = 2
 STDIN_END = 3
 CANCEL = 4
+SWITCH = 5
+"""What follows goes through the socket that the first READY spoke of, both ways."""
 
 # Runner to host. Payloads: raw bytes for the output kinds, JSON for the others.
 READY = 16
@@ -31,7 +33,7 @@ STDERR = 19
 DONE = 20
 DIRTY = 21
 
-HOST_KINDS = frozenset((JOB, STDIN, STDIN_END, CANCEL))
+HOST_KINDS = frozenset((JOB, STDIN, STDIN_END, CANCEL, SWITCH))
 RUNNER_KINDS = frozenset((READY, PHASE, STDOUT, STDERR, DONE, DIRTY))
 
 

@@ -16,6 +16,7 @@ from actors.broker.job_schema import ADDED_LIMITS
 from actors.engine import Engine
 from actors.messages import Job, Limits, SourceFile
 from actors.outcome import job_result
+from actors.runner_link import offered_socket
 from actors.sandbox import LanguageDefaults, SandboxConfig, job_frame
 from images import wire
 from images.catalog import load_catalog
@@ -87,9 +88,12 @@ class Report:
 
 
 class Box:
-    """One container of one language."""
+    """One container of one language.
 
-    def __init__(self, engine: Engine, language: str) -> None:
+    direct: go by the runner's socket where it can be had, as the service does.
+    """
+
+    def __init__(self, engine: Engine, language: str, *, direct: bool = True) -> None:
         found = CATALOG.resolve(language)
         assert found is not None
         self.engine = engine
@@ -104,10 +108,19 @@ class Box:
         self.clean = True
         self._decoder = wire.Decoder(wire.RUNNER_KINDS, wire.REPLY_BYTES_MAX)
         self._frames: Queue[Frame | None] = Queue()
+        self.is_direct = False
         self._ahead: deque[Frame] = deque()
         self.attached = engine.start(self.defaults)
         self._reader = gevent.spawn(self._read)
-        assert self.frame() == (wire.READY, b'{"scrub_ms": 0.0}')
+        self._attach_reader: gevent.Greenlet[[], None] | None = None
+        frame = self.frame()
+        assert frame is not None
+        assert frame[0] == wire.READY, frame
+        offer = offered_socket(frame[1])
+        if direct and offer and self.attached.go_direct(*offer):
+            self.is_direct = True
+            self._attach_reader = self._reader  # which goes on, as Docker must
+            self._reader = gevent.spawn(self._read)
 
     def __enter__(self) -> Self:
         return self
@@ -116,10 +129,13 @@ class Box:
         self.engine.discard(self.attached)
 
     def _read(self) -> None:
-        while data := self.attached.receive():
+        direct = self.is_direct
+        receive = self.attached.receive_direct if direct else self.attached.receive
+        while data := receive():
             for frame in self._decoder.feed(data):
                 self._frames.put(frame)
-        self._frames.put(None)
+        if direct == self.is_direct:
+            self._frames.put(None)
 
     def frame(self, timeout_s: float = WAIT_S) -> Frame | None:
         """Return the next frame, None at the stream's end."""

@@ -5,19 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import gevent
 import pytest
 from docker.errors import APIError
-from runner_harness import Boxes
+from runner_harness import Box, Boxes
 
 from images import wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runner_harness import Box, Report
+    from runner_harness import Report
 
 pytestmark = pytest.mark.docker
 
@@ -54,6 +55,30 @@ def descriptors(box: Box) -> str:
 def anonymous_mb(box: Box) -> int:
     text = box.exec("grep", "RssAnon", "/proc/1/status")
     return int(text.split()[1]) >> 10
+
+
+# ------------------------------------------------------------------- both the ways
+
+
+@pytest.mark.parametrize("language", ["python", "javascript", "bash"])
+def test_the_runner_serves_by_its_own_socket(boxes: Boxes, language: str) -> None:
+    # Here we are root on the engine's host, under which it can be had.
+    box = boxes.get(language)
+    assert box.is_direct
+    assert_hello(box)
+    for fd in (0, 1):
+        link = Path(f"/proc/{box.attached.pid}/fd/{fd}")
+        assert str(link.readlink()).startswith("socket:")
+
+
+@pytest.mark.parametrize("language", ["python", "javascript", "bash"])
+def test_the_runner_serves_by_docker_alone(boxes: Boxes, language: str) -> None:
+    with Box(boxes.engine, language, direct=False) as box:
+        for _ in range(3):
+            assert_hello(box)
+        box.start(SPIN if language == "python" else HELLO[language])
+        box.send(wire.CANCEL)
+        assert box.report().clean
 
 
 # ---------------------------------------------------------------------- many jobs
