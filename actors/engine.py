@@ -7,6 +7,7 @@ close one, and in which order to let a container go.
 
 from __future__ import annotations
 
+import _socket
 import logging
 import os
 import socket
@@ -148,7 +149,8 @@ class Attached:
         """Have `receive_direct` come to its end when all that is there is read."""
         if self._direct is not None:
             with suppress(OSError):
-                self._direct.shutdown(socket.SHUT_RD)
+                # Not gevent's: that has a waiting reader give up, with what has come.
+                _shut(self._direct.fileno())
 
     def close(self) -> None:
         """Give the descriptors back. Closing the SDK's socket object does not."""
@@ -228,11 +230,11 @@ class Engine:
         )
         try:
             self._client.start(container_id)
-            about = self._client.inspect_container(container_id)
         except ENGINE_ERRORS:
             attached.close()
             raise
-        attached.pid = about["State"]["Pid"]
+        with suppress(*ENGINE_ERRORS, LookupError, TypeError):  # Docker's way is enough
+            attached.pid = self._client.inspect_container(container_id)["State"]["Pid"]
         return attached
 
     def _take_uids(self) -> int:
@@ -377,6 +379,15 @@ class Engine:
         except ENGINE_ERRORS as error:
             raise EngineError(explain(error)) from error
         return [str(container["Id"]) for container in found]
+
+
+def _shut(fd: int) -> None:
+    """Let nothing more come by a socket; what is there can be read."""
+    native = _socket.socket(fileno=os.dup(fd))
+    try:
+        native.shutdown(socket.SHUT_RD)
+    finally:
+        native.close()
 
 
 def explain(error: Exception) -> str:

@@ -26,13 +26,18 @@ if TYPE_CHECKING:
 log = logging.getLogger("warmbox.container")
 
 
+FDS_MAX = 1 << 20
+
+
 def offered_socket(ready: bytes) -> tuple[int, int] | None:
     """Return the descriptor and the inode that a runner's first READY speaks of."""
     try:
         fd, inode = json.loads(ready)["socket"]
     except (ValueError, LookupError, TypeError, RecursionError):
         return None  # a runner of before has none
-    return (fd, inode) if type(fd) is int and type(inode) is int else None
+    if type(fd) is not int or type(inode) is not int or not 0 <= fd < FDS_MAX:
+        return None
+    return fd, inode
 
 
 class RunnerLink:

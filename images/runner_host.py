@@ -55,7 +55,10 @@ class Host:
 
     def receive(self) -> None:
         """Take in what has come, waiting if nothing has."""
-        data = posix.read(_STDIN, READ_BYTES)
+        try:
+            data = posix.read(_STDIN, READ_BYTES)
+        except ConnectionResetError:
+            data = b""  # it has gone without reading all that we said
         if not data:
             posix._exit(0)
         try:
@@ -82,8 +85,8 @@ class Host:
     def hold(self, kind: int, payload: bytes) -> None:
         """Have the frame written soon: along with the next, or at the next `let_go`.
 
-        Each write wakes three processes of the host's, and a short program writes,
-        ends and is done in one.
+        Each write wakes the host, and by Docker's way two more processes; a short
+        program writes, ends and is done in one.
         """
         if not self._held:
             self._held_since = time.monotonic()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import subprocess
 import sys
 from contextlib import suppress
@@ -11,11 +13,12 @@ from typing import TYPE_CHECKING
 
 import gevent
 import pytest
-from actor_world import Probe, settle
+from actor_world import LEAVE_S, Probe, settle
 from engine_twin import AttachedTwin
 from gevent.queue import Queue
 
 from actors.direct_socket import take_over
+from actors.engine import Attached
 from actors.messages import FramesReceived, StreamEnded
 from actors.runner_link import RunnerLink, offered_socket
 from images import wire
@@ -23,6 +26,7 @@ from images import wire
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+KERNEL = tuple(map(int, os.uname().release.split(".")[:2]))
 RUNNER = """
 import json, os, socket, sys
 ours, theirs = socket.socketpair()
@@ -30,7 +34,13 @@ print(json.dumps([theirs.fileno(), os.fstat(theirs.fileno()).st_ino]), flush=Tru
 sys.stdin.read(1)
 theirs.close()
 while data := ours.recv(100):
-    ours.sendall(data.upper())
+    try:
+        if data == b"!":
+            socket.send_fds(ours, [b"SENT"], [0])
+        else:
+            ours.sendall(data.upper())
+    except PermissionError:
+        ours.sendall(b"REFUSED")
 print("end", flush=True)
 """
 
@@ -100,6 +110,15 @@ def test_nothing_but_the_very_socket_is_taken(other: OtherProcess) -> None:
     assert open_files() == before
 
 
+@pytest.mark.skipif(KERNEL < (6, 16), reason="it knows no SO_PASSRIGHTS")
+def test_no_descriptor_comes_by_it(other: OtherProcess) -> None:
+    ours = take_over(other.pid, other.fd, other.inode)
+    assert ours is not None
+    other.go_on()
+    ours.sendall(b"!")
+    assert ours.recv(100) == b"REFUSED"
+
+
 def test_a_process_that_is_gone_has_no_socket(other: OtherProcess) -> None:
     other.close()
     assert take_over(other.pid, other.fd, other.inode) is None
@@ -116,6 +135,8 @@ def test_a_process_that_is_gone_has_no_socket(other: OtherProcess) -> None:
         b'{"socket": [1]}',
         b'{"socket": [1, "2"]}',
         b'{"socket": [true, 2]}',
+        b'{"socket": [-1, 2]}',
+        b'{"socket": [123456789123456789123456789, 2]}',
         b"[" * 100_000,
     ],
 )
@@ -166,6 +187,22 @@ def test_all_that_came_by_the_socket_comes_before_the_end() -> None:
         FramesReceived(((wire.DONE, b"{}"),)),
         StreamEnded("stream ended"),
     ]
+
+
+def test_the_end_of_the_attach_stream_leaves_what_is_in_the_socket() -> None:
+    ours, runner = socket.socketpair()
+    attached = AttachedTwin(1, lambda *_: None)
+    attached._direct = ours  # noqa: SLF001 - as after go_direct
+    reader = gevent.spawn(lambda: [attached.receive_direct() for _ in range(2)])
+    settle()
+    # Given a reader that waits, when the last frame and the end come together
+    runner.sendall(b"last")
+    Attached.end_direct(attached)
+    assert reader.get(timeout=LEAVE_S) == [b"last", b""]
+    # And the runner is still there
+    assert runner.fileno() > 0
+    runner.close()
+    ours.close()
 
 
 def test_bytes_by_the_socket_that_are_no_frames_are_told_at_once() -> None:

@@ -14,7 +14,6 @@ import sys
 import time
 from collections import Counter
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import docker
@@ -166,9 +165,7 @@ class Chaos:
             gevent.sleep(HOLD_S)
             node.docker.unpause(one)
         elif fault.kind == "babble":
-            runner = Path(f"/proc/{node.runner_pid(one)}/fd/1")
-            with runner.open("wb", buffering=0) as babble:
-                babble.write(b"\xff" * 64)
+            node.babble(one)
         else:
             os.kill(pid := node.runner_pid(one), signal.SIGSTOP)
             gevent.sleep(HOLD_S)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import tempfile
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import docker
 from stage import ROOT, Node, wait_until
+
+from actors.direct_socket import borrow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,3 +98,10 @@ class FaultyNode(Node):
         if not pid:  # to a signal, 0 is whoever sends it, and all its kin
             raise RuntimeError(f"{container} has ended")
         return pid
+
+    def babble(self, container: str) -> None:
+        """Write what is no frame where the container's runner writes frames."""
+        fd = borrow(self.runner_pid(container), 1)
+        assert fd is not None
+        os.write(fd, b"\xff" * 64)
+        os.close(fd)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import gevent
@@ -99,9 +98,7 @@ def runner_of_an_idle_container_stopped_for_good(play: Play) -> None:
 @scenario(whole_s=12)
 def runner_babbling(play: Play) -> None:
     """What is no frame ends the container; the job runs again elsewhere."""
-    pid = play.node.runner_pid(play.node.containers()[0])
-    with Path(f"/proc/{pid}/fd/1").open("wb", buffering=0) as babble:
-        babble.write(b"\xff" * 64)
+    play.node.babble(play.node.containers()[0])
 
 
 @scenario(whole_s=12)
