@@ -51,7 +51,8 @@ class OwnEngine:
     def start(self) -> None:
         """Return when it answers."""
         command: list[str | Path] = [
-            *("dockerd", "--data-root", self._disk / "data"),
+            # Without a bridge of its own it removes the machine's engine's.
+            *("unshare", "--net", "dockerd", "--data-root", self._disk / "data"),
             *("--exec-root", self._folder / "exec"),
             *("--pidfile", self._folder / "pid", "--host", self.address),
             *("--bridge=none", "--iptables=false", "--ip6tables=false"),
