@@ -57,7 +57,7 @@ class EngineError(Exception):
 
 
 class Attached:
-    """A running container and its attach stream: one reader, one writer.
+    """A running container and the ways to it: one reader each, one writer.
 
     pid: of its runner, on the engine's host.
     """
