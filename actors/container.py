@@ -124,6 +124,9 @@ class Container(Actor):
         super().__init__(context)
         self._defaults = defaults
         self._language = defaults.language.name
+        warm = defaults.language.warm
+        self._wakes = warm is not None and warm.kind == "exec"
+        """What waits for a job starts only when the container is idle."""
         self._engine = engine
         self._config = engine.config
         self._queue = queue
@@ -250,13 +253,13 @@ class Container(Actor):
         self._ready_memory_mb = self._memory_mb
         self.cancel_timer("start")
         self.cancel_timer("scrub")
-        if self._state == "starting":
+        if self._weight is None:
             assert self._link is not None  # noqa: S101 - by which it became ready
             self._weight = CpuWeight(self._link.attached.id)
             if self.context.parent is not None:
                 send(self.context.parent, ContainerReady(self.name))
         else:
-            self._end_preference()
+            self.cancel_timer("preferred")
             self._jobs += 1
             self._fact.jobs = self._jobs
             instruments.scrub_seconds.observe(self.now() - self._done_at)
@@ -265,12 +268,15 @@ class Container(Actor):
             self._retire(reason)
             return
         self._enter("idle")
+        if self._wakes:
+            self._weight.give_way()
+        else:
+            self._weight.reset()
         self._tell_idle()
 
     def _tell_idle(self) -> None:
-        warm = self._defaults.language.warm
-        wakes = warm is not None and warm.kind == "exec"
-        self.tell(self._scheduler, ContainerIdle(self.name, self._language, wakes))
+        idle = ContainerIdle(self.name, self._language, self._wakes)
+        self.tell(self._scheduler, idle)
 
     def _reason_to_end(self) -> str:
         if self._jobs >= self._config.jobs_max:
@@ -332,6 +338,8 @@ class Container(Actor):
                 self._retire("tenant")
             return
         self._enter("busy")
+        assert self._weight is not None  # noqa: S101 - it has been idle
+        self._weight.reset()
         self._run, self._tenant = message, job.client
         self._unsent.append(JobEvent(job.id, message.attempt, Started()))
         self.set_timer("flush", FLUSH_S)  # a quick job's output goes along with it
@@ -405,11 +413,6 @@ class Container(Actor):
         self._enter("scrubbing")
         self.set_timer("scrub", self._config.scrub_s + self._config.grace_s)
 
-    def _end_preference(self) -> None:
-        assert self._weight is not None  # noqa: S101 - as it was preferred
-        self.cancel_timer("preferred")
-        self._weight.reset()
-
     def _finish(self, result: JobResult) -> None:
         """Hand the job's end to its queue; the slot is free."""
         run = self._run
@@ -467,8 +470,8 @@ class Container(Actor):
             self._flush()
         elif name == "unsent":
             self._publish(())
-        elif name == "preferred":
-            self._end_preference()
+        elif name == "preferred" and self._weight is not None:
+            self._weight.reset()
         elif name == "start":
             self._fail(f"not ready after {START_S:.0f} s")
         else:

@@ -1,8 +1,11 @@
 """A container's CPU weight: its share of the processors while others want them too.
 
-Docker gives all containers the same. A scrub is a few milliseconds of work that many
-programs would keep waiting for ten times as long, and the next job waits for it. So the
-kernel is told, by the container's control group, to let it go before programs.
+Docker gives all containers the same, whatever they are at. A scrub is a few
+milliseconds of work that many programs would keep waiting for ten times as long, and
+the next job waits for it. What wakes up in an idle container (an interpreter, a
+compiler) is work for a job that has not come, and keeps those waiting that have. So the
+kernel is told, by the container's control group: scrubs go before programs, and
+programs before what only waits.
 """
 
 from __future__ import annotations
@@ -22,42 +25,49 @@ PLACES = (
 systemd."""
 PREFERRED = 10
 """So many times the usual weight; the gateway's own is of this order."""
+YIELDING = 0.1
+"""So much of the usual weight."""
+LEAST = 2
+"""The kernel takes no less, in version 1."""
 
 
 class CpuWeight:
     """The weight of one container, where it is within our reach.
 
     It isn't with an engine on another host, or where we aren't root: then nothing
-    changes, and scrubs wait for their turn like everybody.
+    changes, and everybody waits for their turn.
     """
 
     def __init__(self, container_id: str, root: Path = CGROUPS) -> None:
         places = (root / place.format(container_id) for place in PLACES)
         self._file = next(filter(Path.exists, places), None)
         self._usual = 0
-        self._is_preferred = False
+        self._times: float = 1
+        """How many times the usual weight it has now."""
         if self._file is not None:
             with suppress(OSError, ValueError):
                 self._usual = int(self._file.read_text())
 
     def prefer(self) -> None:
         """Let it go before those of usual weight."""
-        self._is_preferred = True
-        self._set(self._usual * PREFERRED)
+        self._set(PREFERRED)
+
+    def give_way(self) -> None:
+        """Let those of usual weight go before it."""
+        self._set(YIELDING)
 
     def reset(self) -> None:
         """Give it the usual weight again, if it has another."""
-        if self._is_preferred:
-            self._is_preferred = False
-            self._set(self._usual)
+        self._set(1)
 
-    def _set(self, weight: int) -> None:
-        if self._file is None or not weight:
+    def _set(self, times: float) -> None:
+        if times == self._times or self._file is None or not self._usual:
             return
+        self._times = times
         with suppress(OSError):  # not ours to write, or gone with its container
-            # Twice a job: a file object would take three times as long.
+            # Two or three times a job: a file object would take thrice as long.
             fd = os.open(self._file, os.O_WRONLY | os.O_TRUNC)
             try:
-                os.write(fd, b"%d" % weight)
+                os.write(fd, b"%d" % max(LEAST, self._usual * times))
             finally:
                 os.close(fd)

@@ -31,7 +31,7 @@ from actors.container import (
     START_S,
     Container,
 )
-from actors.cpu_weight import PREFERRED, CpuWeight
+from actors.cpu_weight import PREFERRED, YIELDING, CpuWeight
 from actors.messages import (
     CancelJob,
     ContainerBusy,
@@ -973,6 +973,22 @@ def test_a_scrub_goes_before_programs(weight: Path, box: Box) -> None:
     box.twin.ready()
     assert int(weight.read_text()) == 100
     assert box.scheduler.of(ContainerIdle)
+
+
+def test_what_wakes_up_gives_way_to_programs_until_its_job_comes(
+    weight: Path, world: World
+) -> None:
+    box = Box(world, replace(C, warm=Warm("exec", ("cc",), "compile")))
+    box.start()
+    assert int(weight.read_text()) == 100
+    for number in range(2):
+        box.twin.ready()
+        assert int(weight.read_text()) == 100 * YIELDING
+        job = make_job(f"j{number}", language="c", files=(SourceFile("main.c", b""),))
+        box.tell(make_run(job))
+        assert int(weight.read_text()) == 100
+        box.twin.done()
+        assert int(weight.read_text()) == 100 * PREFERRED
 
 
 def test_a_container_that_is_not_clean_does_not_end_before_programs(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.cpu_weight import PLACES, PREFERRED, CpuWeight
+from actors.cpu_weight import LEAST, PLACES, PREFERRED, YIELDING, CpuWeight
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +31,25 @@ def test_it_is_raised_and_comes_back_to_what_it_was(file: Path, tmp_path: Path) 
     assert int(file.read_text()) == 100
 
 
-def test_a_weight_that_was_not_raised_is_left_alone(file: Path, tmp_path: Path) -> None:
+def test_it_is_lowered_and_comes_back_to_what_it_was(
+    file: Path, tmp_path: Path
+) -> None:
+    weight = CpuWeight(ID, tmp_path)
+    weight.prefer()
+    weight.give_way()
+    assert int(file.read_text()) == 100 * YIELDING
+    weight.reset()
+    assert int(file.read_text()) == 100
+
+
+def test_it_is_never_lower_than_the_kernel_takes(file: Path, tmp_path: Path) -> None:
+    file.write_text("3\n")
+    weight = CpuWeight(ID, tmp_path)
+    weight.give_way()
+    assert int(file.read_text()) == LEAST
+
+
+def test_a_weight_that_is_as_usual_is_left_alone(file: Path, tmp_path: Path) -> None:
     weight = CpuWeight(ID, tmp_path)
     file.write_text("7")  # an admin's
     weight.reset()
