@@ -12,13 +12,15 @@ Each has fresh pipes.
 
 A job: its spec goes to the first child, which writes the files and executes the
 step; output goes to the host as it comes; the step ends when its process does, or at
-a limit (runner_step.py). Whatever is alive after a step is killed by a killer: a child
-under the job's uid which the job's own processes can't signal. Then DONE goes to the
-host with the evidence, and the scrub begins: when the kernel shows no process of the
-job any more, the runner removes all that the job left (runner_cleaner.py); the next
-job's children are made; then the kernel is asked whether all is as it was
-(runner_kernel.py). READY says that the container is proven clean. In any other case
-DIRTY says why, and the host destroys the container.
+a limit (runner_step.py). Meanwhile the next job's children are made, so that nobody
+waits for them: the launcher that makes them knows no more than before, and their uid
+is one that this job can't touch. Whatever is alive after a step is killed by a killer:
+a child under the job's uid which the job's own processes can't signal. Then DONE goes
+to the host with the evidence, and the scrub begins: when the kernel shows no process of
+the job any more, the runner removes all that the job left (runner_cleaner.py); then the
+kernel is asked whether all is as it was (runner_kernel.py). READY says that the
+container is proven clean. In any other case DIRTY says why, and the host destroys the
+container.
 
 This is `posix` where others import `os`: that brings two more modules, and 0.4 MB to
 each container that idles.
@@ -49,8 +51,8 @@ from images.runner_children import (
     BASE_ENV,
     WORK,
     Launcher,
+    Making,
     find_program,
-    make_children,
     make_killer,
 )
 from images.runner_cleaner import clean
@@ -62,6 +64,7 @@ from images.runner_kernel import (
     OOM_KILLS,
     Gauge,
     Observer,
+    cpu_ms_of,
     processes,
     read_text,
     scheduling,
@@ -99,12 +102,15 @@ class Runner:
         self.oom_kills = Gauge(OOM_KILLS)
         self.memory = Gauge(MEMORY_BYTES)
         self.observer = Observer()
-        self.uid: int = config["uid_first"]
+        self.uid: int = config["uid_first"] - 1
+        """The job's; before the first one, nobody's."""
         self.guard: int = config["uid_first"] + config["uid_count"] - 1
         self.waiting: list[Child] = []
         """Prepared children of the job's steps that have not had their turn."""
         self.children: list[Child] = []
         """All children of the current uid but a killer."""
+        self.making: Making | None = None
+        """The next job's children, while this one runs."""
         self.starter: Child | None = None
         self.ooms = 0.0
         self.memory_kb = 0
@@ -125,7 +131,8 @@ class Runner:
     def run(self) -> NoReturn:
         """Serve jobs until the host goes away or the container is dirty."""
         try:
-            self.prepare()
+            self.ask_for_next()
+            self.take_next()
             if self.warm["kind"] == "fork":
                 posix.rmdir(WORK)
             self.baseline = self.observer.observe()
@@ -143,26 +150,45 @@ class Runner:
             self.host.frames.clear()
 
     def ready(self, evidence: dict[str, object]) -> None:
-        """Tell the host that the container is clean, and go ahead for the next job."""
+        """Tell the host that the container is clean, and go ahead for the next job.
+
+        The host first: the others have more to do, and would take our processor.
+        """
+        self.host.send_json(wire.READY, evidence)
         self.waiting[0].tell(MAKE_FOLDERS, time.monotonic() + self.config["scrub_s"])
         if self.starter:
             self.starter.control.sendall(GO)
-        self.host.send_json(wire.READY, evidence)
 
-    def prepare(self) -> None:
+    def ask_for_next(self) -> None:
         """Have the next job's children made; they wait for it, blocked."""
+        uid = self.uid + 1
+        if uid >= self.guard:
+            return
         roles: list[tuple[str, dict[str, object]]]
         roles = [("program", {})] * self.config["steps"]
         if self.warm["kind"] == "exec":
             roles.append(("starter", self.starter_options()))
-        self.children = self.make(roles)
+        self.making = Making(self.launcher, uid, roles, _start_deadline())
+
+    def take_next(self) -> None:
+        """Go on to the next uid, whose children have been asked for."""
+        if self.making is None:
+            raise Dirty("uids used up")
+        self.uid += 1
+        self.children = self.making.finish(_start_deadline())
+        self.making = None
         self.waiting = self.children[: self.config["steps"]]
         self.starter = self.children[-1] if self.warm["kind"] == "exec" else None
 
-    def make(self, roles: list[tuple[str, dict[str, object]]]) -> list[Child]:
-        """Make children of the current uid."""
-        deadline = time.monotonic() + START_S
-        return make_children(self.launcher, self.uid, roles, deadline)
+    def own_pids(self) -> set[int]:
+        """Return the processes that are no job's, of the next one's those known."""
+        making = self.making.pids if self.making else ()
+        return {1, self.launcher.pid, *making}
+
+    def settle(self) -> None:
+        """Have it known who the next job's children are."""
+        if self.making:
+            self.making.settle(_start_deadline())
 
     def starter_options(self) -> dict[str, object]:
         """Return what the starter is executed with, before any job is known."""
@@ -183,7 +209,7 @@ class Runner:
         """Run one job from its spec to READY."""
         job, files, stdin = open_job(payload)
         del payload  # up to 24 MB
-        cpu = self.cpu.read()
+        cpu, own_ms = self.cpu.read(), self.own_cpu_ms()
         self.ooms = self.oom_kills.read() or 0
         compiled = None
         for spec in job["steps"]:
@@ -200,7 +226,7 @@ class Runner:
             "compile": compiled,
             "truncated": step.truncated,
             "oom": ooms,
-            "cpu_ms": self.cpu.since(cpu),
+            "cpu_ms": self.job_cpu_ms(cpu, own_ms),
             "memory_kb": self.peak_memory_kb(),
         }
         self.host.send_json(wire.DONE, done)
@@ -249,10 +275,13 @@ class Runner:
             self.end([self.starter], deadline)
             self.starter = None
         if not self.waiting:
-            self.waiting = self.make([("program", {})])
+            making = Making(self.launcher, self.uid, [("program", {})], deadline)
+            self.waiting = making.finish(deadline)
             self.children += self.waiting
         child = self.waiting.pop(0)
         child.tell(marshal.dumps(message), deadline)
+        if self.making is None:
+            self.ask_for_next()
         self.host.hold(wire.PHASE, runner_json.dumps({"phase": spec["phase"]}))
         child.expect(b"+", deadline)
         if warm != "exec" or not self.starter:
@@ -278,15 +307,32 @@ class Runner:
 
     def leftovers(self) -> bool:
         """Tell whether a step has left processes that the next one would meet."""
-        known = {1, self.launcher.pid, *(child.pid for child in self.children)}
-        return bool(self.waiting) and not processes() <= known
+        if not self.waiting:
+            return False
+        self.settle()
+        return not processes() <= self.own_pids().union(self.pids())
+
+    def own_cpu_ms(self) -> float:
+        """Return the CPU time of the processes that are no job's."""
+        return sum(map(cpu_ms_of, self.own_pids()))
+
+    def job_cpu_ms(self, cpu: float | None, own_ms: float) -> float | None:
+        """Return the CPU time since these were read, without that of our own."""
+        whole = self.cpu.since(cpu)
+        if whole is None:
+            return None
+        return round(max(0.0, whole - (self.own_cpu_ms() - own_ms)), 3)
 
     def peak_memory_kb(self) -> int:
         """Return the largest process of the job, and forget it."""
-        exits = map(self.launcher.exits.get, (child.pid for child in self.children))
+        exits = map(self.launcher.exits.get, self.pids())
         peak = max([self.memory_kb, *(ended.memory_kb for ended in exits if ended)])
         self.memory_kb = 0
         return peak
+
+    def pids(self) -> list[int]:
+        """Return the children's pids."""
+        return [child.pid for child in self.children]
 
     # -------------------------------------------------------------------- scrub
 
@@ -296,11 +342,11 @@ class Runner:
         Who is to die may still do in the kernel what it had begun.
         """
         deadline = time.monotonic() + self.config["scrub_s"]
+        self.settle()
         killer = make_killer(self.launcher, (self.uid, self.guard), deadline)
         killer.expect(b"k", deadline)
         killer.close()
-        pids = [killer.pid, *(child.pid for child in self.children)]
-        self.launcher.await_exits(pids, deadline)
+        self.launcher.await_exits([killer.pid, *self.pids()], deadline)
         self.waiting = []
         while not self.is_alone():
             if time.monotonic() > deadline:
@@ -311,7 +357,7 @@ class Runner:
 
     def is_alone(self) -> bool:
         """Tell whether no process of the job is left."""
-        return processes() == {1, self.launcher.pid}
+        return processes() == self.own_pids()
 
     def drain_wake(self) -> None:
         """Take note of the deaths so far."""
@@ -336,17 +382,15 @@ class Runner:
     def scrub(self, deadline: float) -> None:
         """Bring the container back to its first state and prove it."""
         self.reap()
+        self.settle()
         self.end(self.waiting, deadline)
         if not self.is_alone():
             self.kill()
         for child in self.children:
             child.close()
         clean(self.uid, deadline)
-        self.uid += 1
-        if self.uid >= self.guard:
-            raise Dirty("uids used up")
         self.launcher.exits.clear()
-        self.prepare()
+        self.take_next()
         self.verify(deadline)
 
     def verify(self, deadline: float) -> None:
@@ -364,7 +408,7 @@ class Runner:
         self.reap()
         now = self.observer.observe()
         found = [name for name in now if now[name] != self.baseline[name]]
-        known = {1, self.launcher.pid, *(child.pid for child in self.children)}
+        known = self.own_pids().union(self.pids())
         if processes() != known:
             found.append("processes")
         elif any(scheduling(pid) != self.scheduling for pid in known):
@@ -372,6 +416,10 @@ class Runner:
         if (self.memory.read() or 0) > self.memory_limit:
             found.append("memory")
         return found
+
+
+def _start_deadline() -> float:
+    return time.monotonic() + START_S
 
 
 def hide_argument() -> None:

@@ -14,8 +14,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    Role = tuple[str, Mapping[str, object]]
+    """What a child is to be, and the options of that."""
     Wanted = tuple[str, Mapping[str, object], int]
-    """A child's role, the options of that role, and how many descriptors it gets."""
+    """A role, and how many descriptors the child gets."""
 
 WORK, HOME = "/box/work", "/box/home"
 BOX_GID = 990
@@ -95,13 +97,16 @@ class Launcher:
         self.pid = pid
         self.socket = control
         self._stderr = stderr
+        self._asked: list[list[int]] = []
+        """Where the pids go that have been asked for, in the order of the requests."""
 
-    def fork(
+    def ask(
         self, uid: int, wanted: Sequence[Wanted], fds: Sequence[int], deadline: float
     ) -> list[int]:
-        """Have children made that share out `fds` in their order; returns their pids.
+        """Ask for children that share out `fds` in their order.
 
-        All in one request: each answer is a wait for a processor.
+        All in one request: each answer is a wait for a processor. What is returned is
+        empty, and has their pids when the answer has come (see `await_forks`).
         """
         request: object = (uid, list(wanted))
         self.socket.settimeout(_left(deadline))
@@ -111,13 +116,12 @@ class Launcher:
             self.socket.sendmsg([marshal.dumps(request)], [ancillary])  # type: ignore[arg-type]
         except OSError:
             raise self._death() from None
-        while True:
-            pids = self.receive(deadline)
-            if pids:
-                return pids
+        pids: list[int] = []
+        self._asked.append(pids)
+        return pids
 
-    def receive(self, deadline: float) -> list[int]:
-        """Take one message in: return the forked children's pids, or [] for an exit."""
+    def receive(self, deadline: float) -> None:
+        """Take one message in: of children that have been made, or one that ended."""
         if not wait_readable(self.socket.fileno(), deadline):
             raise Dirty("the launcher does not answer")
         try:
@@ -128,9 +132,14 @@ class Launcher:
             raise self._death()
         word, pid, *rest = marshal.loads(data)
         if word == "forked":
-            return list(pid)
-        self.exits[pid] = Exit(*rest)
-        return []
+            self._asked.pop(0).extend(pid)
+        else:
+            self.exits[pid] = Exit(*rest)
+
+    def await_forks(self, pids: Sequence[int], deadline: float) -> None:
+        """Wait until what `ask` returned is filled."""
+        while not pids:
+            self.receive(deadline)
 
     def await_exits(self, pids: Sequence[int], deadline: float) -> None:
         """Wait until all of these have ended."""
@@ -154,33 +163,42 @@ def find_program(name: str) -> str:
     raise FileNotFoundError(f"no program {name} on {BASE_ENV['PATH']}")
 
 
-def make_children(
-    launcher: Launcher,
-    uid: int,
-    roles: Sequence[tuple[str, Mapping[str, object]]],
-    deadline: float,
-) -> list[Child]:
-    """Make children of these roles, with their options and with fresh pipes.
+class Making:
+    """Children that the launcher has been asked for, with fresh pipes.
 
     Our ends of the pipes don't block.
     """
-    given: list[int] = []
-    kept: list[tuple[_socket.socket, list[int]]] = []
-    for _ in roles:
-        ours, theirs = _socket.socketpair()
-        stdin, stdout, stderr = (posix.pipe() for _ in range(3))
-        ends = [stdin[1], stdout[0], stderr[0]]
-        for fd in ends:
-            posix.set_blocking(fd, False)
-        given += [theirs.detach(), stdin[0], stdout[1], stderr[1]]
-        kept.append((ours, ends))
-    wanted = [(role, options, len(given) // len(roles)) for role, options in roles]
-    try:
-        pids = launcher.fork(uid, wanted, given, deadline)
-    finally:
-        for fd in given:
-            posix.close(fd)
-    return [Child(pid, *ours) for pid, ours in zip(pids, kept, strict=True)]
+
+    def __init__(
+        self, launcher: Launcher, uid: int, roles: Sequence[Role], deadline: float
+    ) -> None:
+        self._launcher = launcher
+        self._kept: list[tuple[_socket.socket, list[int]]] = []
+        given: list[int] = []
+        for _ in roles:
+            ours, theirs = _socket.socketpair()
+            stdin, stdout, stderr = (posix.pipe() for _ in range(3))
+            ends = [stdin[1], stdout[0], stderr[0]]
+            for fd in ends:
+                posix.set_blocking(fd, False)
+            given += [theirs.detach(), stdin[0], stdout[1], stderr[1]]
+            self._kept.append((ours, ends))
+        wanted = [(role, options, len(given) // len(roles)) for role, options in roles]
+        try:
+            self.pids: list[int] = launcher.ask(uid, wanted, given, deadline)
+        finally:
+            for fd in given:
+                posix.close(fd)
+
+    def finish(self, deadline: float) -> list[Child]:
+        """Return the children, in the order of their roles, when they are there."""
+        self.settle(deadline)
+        ends = zip(self.pids, self._kept, strict=True)
+        return [Child(pid, *ours) for pid, ours in ends]
+
+    def settle(self, deadline: float) -> None:
+        """Wait until the pids are known."""
+        self._launcher.await_forks(self.pids, deadline)
 
 
 def make_killer(launcher: Launcher, uids: tuple[int, int], deadline: float) -> Child:
@@ -188,10 +206,11 @@ def make_killer(launcher: Launcher, uids: tuple[int, int], deadline: float) -> C
     ours, theirs = _socket.socketpair()
     wanted = [("killer", {"guard": uids[1]}, 1)]
     try:
-        (pid,) = launcher.fork(uids[0], wanted, [theirs.fileno()], deadline)
+        pids = launcher.ask(uids[0], wanted, [theirs.fileno()], deadline)
     finally:
         theirs.close()
-    return Child(pid, ours, ())
+    launcher.await_forks(pids, deadline)
+    return Child(pids[0], ours, ())
 
 
 def _left(deadline: float) -> float:

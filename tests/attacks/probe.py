@@ -53,12 +53,15 @@ def status(*keys):
 family, pid = set(), os.getpid()
 while pid > 1:
     family.add(pid)
-    pid = parent(pid)
+    launcher, pid = pid, parent(pid)
 others = []
 for name in filter(str.isdigit, os.listdir("/proc")):
     if int(name) not in family and int(name) != 1:
         try:
-            others.append(os.stat("/proc/" + name).st_uid)
+            uid = os.stat("/proc/" + name).st_uid
+            # The next job's are made meanwhile.
+            if parent(int(name)) != launcher or uid not in (0, os.getuid() + 1):
+                others.append(uid)
         except OSError:
             pass
 boxes = ("/box", "/box/work", "/box/home")

@@ -40,12 +40,17 @@ def attack(boxes: Boxes, source: str, **options: float) -> Report:
 def assert_as_new(box: Box) -> None:
     look = """
 import os
+def uids():  # of all that isn't root's: ours, and the next job's who waits
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with open(f"/proc/{pid}/status") as file:
+            words = next(line for line in file if line.startswith("Uid:")).split()
+        if words[1] != "0": yield int(words[1])
 print([os.listdir(p) for p in ("/box/home", "/tmp", "/dev/shm", "/dev/mqueue")])
-print(os.listdir(), len([p for p in os.listdir("/proc") if p.isdigit()]))
+print(os.listdir(), {uid - os.getuid() for uid in uids()} <= {0, 1})
 print(os.listxattr("."), os.listxattr("/box/home"), os.stat(".").st_mode & 0o7777)
 """
     report = box.run(look)
-    assert report.stdout.decode() == "[[], [], [], []]\n['main.py'] 3\n[] [] 448\n"
+    assert report.stdout.decode() == "[[], [], [], []]\n['main.py'] True\n[] [] 448\n"
     assert report.clean
 
 
@@ -238,6 +243,60 @@ os.setpriority(os.PRIO_PROCESS, pids[{turn}], 5)
     }
 
 
+def test_the_next_jobs_process_is_out_of_reach(boxes: Boxes) -> None:
+    # It is made while the program runs, and has the uid after its own
+    source = """
+import ctypes, os, resource, signal, time
+def next_one():
+    for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
+        try:
+            with open(f"/proc/{pid}/status") as file:
+                words = next(line for line in file if line[:4] == "Uid:").split()
+        except ProcessLookupError: continue
+        if int(words[1]) == os.getuid() + 1: return pid
+while not (pid := next_one()): time.sleep(0.001)
+libc = ctypes.CDLL(None, use_errno=True)
+def ptrace():
+    if libc.ptrace(16, pid, None, None): raise OSError(ctypes.get_errno(), "ptrace")
+attempts = {
+    "stop": lambda: os.kill(pid, signal.SIGSTOP),
+    "kill": lambda: os.kill(pid, signal.SIGKILL),
+    "trace": ptrace,
+    "memory": lambda: open(f"/proc/{pid}/mem", "rb"),
+    "write": lambda: open(f"/proc/{pid}/mem", "wb"),
+    "maps": lambda: open(f"/proc/{pid}/maps").read(),
+    "environment": lambda: open(f"/proc/{pid}/environ").read(),
+    "descriptors": lambda: os.listdir(f"/proc/{pid}/fd"),
+    "stdin": lambda: open(f"/proc/{pid}/fd/0", "wb"),
+    "root": lambda: os.listdir(f"/proc/{pid}/root"),
+    "nice": lambda: os.setpriority(os.PRIO_PROCESS, pid, 9),
+    "processors": lambda: os.sched_setaffinity(pid, {0}),
+    "limits": lambda: resource.prlimit(pid, resource.RLIMIT_CPU, (1, 1)),
+    "score": lambda: open(f"/proc/{pid}/oom_score_adj", "w").write("1000"),
+}
+for name, attempt in attempts.items():
+    try: attempt()
+    except OSError as error: pass
+    else: print(name)
+print("tried", len(attempts))
+"""
+    report = attack(boxes, source, wall_s=20)
+    assert report.stdout == b"tried 14\n", report
+    assert report.clean
+
+
+def test_cpu_time_is_without_that_of_our_own_processes(boxes: Boxes) -> None:
+    # Sums up what the runner, the launcher and the next job's process take meanwhile
+    box = boxes.get("bash")
+    quick = [box.run(":").done for _ in range(9)]
+    (least, *_) = sorted(done["cpu_ms"] for done in quick if done)
+    source = "IFS=; read -t 0.5 x; :"
+    slow = box.run(source, stdin_open=True).done
+    assert slow is not None
+    assert slow["wall_ms"] >= 500
+    assert slow["cpu_ms"] < least + 5
+
+
 HUNGRY = {
     "one": "x = []\nwhile True: x.append(bytearray(1 << 20))",
     "many": """
@@ -392,7 +451,9 @@ for folder in ("/tmp", "/dev/shm"):
     print(seen.st_mtime_ns, seen.st_ctime_ns)
 """
     act = "os.close(os.open(folder + '/x', os.O_CREAT)); os.unlink(folder + '/x')"
-    wrote = box.run(times.format(act=act)).stdout.split()
+    # The kernel counts in ticks, and the cleaning may come in the same one
+    later = "import time; time.sleep(0.05)"
+    wrote = box.run(times.format(act=act) + later).stdout.split()
     seen = box.run(times.format(act="pass")).stdout.split()
     assert len(wrote) == len(seen) == 4
     assert not set(wrote) & set(seen)
@@ -441,5 +502,5 @@ def test_a_compiler_leaves_nothing_to_the_program_but_files(boxes: Boxes) -> Non
     look = "ls; ls /proc > seen; grep -c ^[0-9] seen"
     source = f'#include <stdlib.h>\nint main(){{return system("{look}");}}'
     report = boxes.get("c").run(source)
-    # the runner, the launcher, the program, its shell and ls
-    assert report.stdout.decode().split() == ["a.out", "main.c", "5"]
+    # the runner, the launcher, the next job's two, the program, its shell and ls
+    assert report.stdout.decode().split() == ["a.out", "main.c", "7"]
