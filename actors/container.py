@@ -294,7 +294,8 @@ class Container(Actor):
         if self._state == "starting":
             self._fail(reason)
             return
-        if self._state == "busy" and verdict["out_of_memory"]:
+        # Not begun: then it was what waited for the job, and the one before it.
+        if self._state == "busy" and self._begun and verdict["out_of_memory"]:
             self._finish(JobResult(Outcome.OUT_OF_MEMORY))
             reason = "oom"
         self._retire("oom" if reason == "oom" else "dirty")

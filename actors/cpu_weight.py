@@ -63,7 +63,6 @@ class CpuWeight:
     def _set(self, times: float) -> None:
         if times == self._times or self._file is None or not self._usual:
             return
-        self._times = times
         with suppress(OSError):  # not ours to write, or gone with its container
             # Two or three times a job: a file object would take thrice as long.
             fd = os.open(self._file, os.O_WRONLY | os.O_TRUNC)
@@ -71,3 +70,4 @@ class CpuWeight:
                 os.write(fd, b"%d" % max(LEAST, self._usual * times))
             finally:
                 os.close(fd)
+            self._times = times

@@ -19,7 +19,7 @@ BOX_GID = 990
 """The group that may make directories in /box; images/launcher.py has it too."""
 
 OVERHEAD_PIDS = 32
-"""Processes and threads of our own in a container: runner, launcher, waiting ones."""
+"""Processes and threads of our own: runner, launcher, this job's and the next one's."""
 
 GVISOR_PIDS = 1024
 """Threads of gVisor's own kernel, which Docker counts with the container's."""

@@ -14,7 +14,8 @@ A job: its spec goes to the first child, which writes the files and executes the
 step; output goes to the host as it comes; the step ends when its process does, or at
 a limit (runner_step.py). Meanwhile the next job's children are made, so that nobody
 waits for them: the launcher that makes them knows no more than before, and their uid
-is one that this job can't touch. Whatever is alive after a step is killed by a killer:
+is one that this job can't touch (if the kernel kills them because it wants all memory,
+the container ends). Whatever is alive after a step is killed by a killer:
 a child under the job's uid which the job's own processes can't signal. Then DONE goes
 to the host with the evidence, and the scrub begins: when the kernel shows no process of
 the job any more, the runner removes all that the job left (runner_cleaner.py); then the
@@ -131,8 +132,9 @@ class Runner:
     def run(self) -> NoReturn:
         """Serve jobs until the host goes away or the container is dirty."""
         try:
-            self.ask_for_next()
-            self.take_next()
+            deadline = time.monotonic() + START_S
+            self.ask_for_next(deadline)
+            self.take_next(deadline)
             if self.warm["kind"] == "fork":
                 posix.rmdir(WORK)
             self.baseline = self.observer.observe()
@@ -142,7 +144,7 @@ class Runner:
             while True:
                 self.serve_job(self.host.next_job())
         except (Dirty, OSError) as verdict:
-            killed = (self.oom_kills.read() or 0) > self.ooms
+            killed = self.new_ooms() > 0
             message = {"reason": str(verdict), "out_of_memory": killed}
             self.host.send_json(wire.DIRTY, message)
         while True:  # what follows is the host's to do
@@ -159,7 +161,7 @@ class Runner:
         if self.starter:
             self.starter.control.sendall(GO)
 
-    def ask_for_next(self) -> None:
+    def ask_for_next(self, deadline: float) -> None:
         """Have the next job's children made; they wait for it, blocked."""
         uid = self.uid + 1
         if uid >= self.guard:
@@ -168,14 +170,14 @@ class Runner:
         roles = [("program", {})] * self.config["steps"]
         if self.warm["kind"] == "exec":
             roles.append(("starter", self.starter_options()))
-        self.making = Making(self.launcher, uid, roles, _start_deadline())
+        self.making = Making(self.launcher, uid, roles, deadline)
 
-    def take_next(self) -> None:
+    def take_next(self, deadline: float) -> None:
         """Go on to the next uid, whose children have been asked for."""
         if self.making is None:
             raise Dirty("uids used up")
         self.uid += 1
-        self.children = self.making.finish(_start_deadline())
+        self.children = self.making.finish(deadline)
         self.making = None
         self.waiting = self.children[: self.config["steps"]]
         self.starter = self.children[-1] if self.warm["kind"] == "exec" else None
@@ -185,10 +187,10 @@ class Runner:
         making = self.making.pids if self.making else ()
         return {1, self.launcher.pid, *making}
 
-    def settle(self) -> None:
+    def settle(self, deadline: float) -> None:
         """Have it known who the next job's children are."""
         if self.making:
-            self.making.settle(_start_deadline())
+            self.making.settle(deadline)
 
     def starter_options(self) -> dict[str, object]:
         """Return what the starter is executed with, before any job is known."""
@@ -209,7 +211,7 @@ class Runner:
         """Run one job from its spec to READY."""
         job, files, stdin = open_job(payload)
         del payload  # up to 24 MB
-        cpu, own_ms = self.cpu.read(), self.own_cpu_ms()
+        others_ms, cpu = self.next_ones_cpu_ms(), self.cpu.read()
         self.ooms = self.oom_kills.read() or 0
         compiled = None
         for spec in job["steps"]:
@@ -219,14 +221,14 @@ class Runner:
             if not step.succeeded:
                 break
             files = None
-        ooms = (self.oom_kills.read() or 0) - self.ooms
+        ooms = self.new_ooms()
         done = {
             "phase": step.phase,
             **step.evidence(),
             "compile": compiled,
             "truncated": step.truncated,
             "oom": ooms,
-            "cpu_ms": self.job_cpu_ms(cpu, own_ms),
+            "cpu_ms": self.job_cpu_ms(cpu, others_ms),
             "memory_kb": self.peak_memory_kb(),
         }
         self.host.send_json(wire.DONE, done)
@@ -281,7 +283,7 @@ class Runner:
         child = self.waiting.pop(0)
         child.tell(marshal.dumps(message), deadline)
         if self.making is None:
-            self.ask_for_next()
+            self.ask_for_next(deadline)
         self.host.hold(wire.PHASE, runner_json.dumps({"phase": spec["phase"]}))
         child.expect(b"+", deadline)
         if warm != "exec" or not self.starter:
@@ -309,19 +311,23 @@ class Runner:
         """Tell whether a step has left processes that the next one would meet."""
         if not self.waiting:
             return False
-        self.settle()
+        self.settle(time.monotonic() + self.config["scrub_s"])
         return not processes() <= self.own_pids().union(self.pids())
 
-    def own_cpu_ms(self) -> float:
-        """Return the CPU time of the processes that are no job's."""
-        return sum(map(cpu_ms_of, self.own_pids()))
+    def next_ones_cpu_ms(self) -> float:
+        """Return the CPU time of what is at work for the next job: not this one's."""
+        return sum(map(cpu_ms_of, self.own_pids() - {1}))
 
-    def job_cpu_ms(self, cpu: float | None, own_ms: float) -> float | None:
-        """Return the CPU time since these were read, without that of our own."""
+    def job_cpu_ms(self, cpu: float | None, others_ms: float) -> float | None:
+        """Return the CPU time since these two were read, without that of the others."""
+        # In this order: a process that runs just now is brought up to date by it.
+        others_ms = self.next_ones_cpu_ms() - others_ms
         whole = self.cpu.since(cpu)
-        if whole is None:
-            return None
-        return round(max(0.0, whole - (self.own_cpu_ms() - own_ms)), 3)
+        return None if whole is None else round(max(0.0, whole - others_ms), 3)
+
+    def new_ooms(self) -> float:
+        """Return how many processes the kernel has killed for memory in this job."""
+        return (self.oom_kills.read() or 0) - self.ooms
 
     def peak_memory_kb(self) -> int:
         """Return the largest process of the job, and forget it."""
@@ -342,7 +348,7 @@ class Runner:
         Who is to die may still do in the kernel what it had begun.
         """
         deadline = time.monotonic() + self.config["scrub_s"]
-        self.settle()
+        self.settle(deadline)
         killer = make_killer(self.launcher, (self.uid, self.guard), deadline)
         killer.expect(b"k", deadline)
         killer.close()
@@ -356,8 +362,11 @@ class Runner:
             self.reap()
 
     def is_alone(self) -> bool:
-        """Tell whether no process of the job is left."""
-        return processes() == self.own_pids()
+        """Tell whether no process of the job is left.
+
+        One that waits for the next job may be missing: `verify` is to find that.
+        """
+        return processes() <= self.own_pids()
 
     def drain_wake(self) -> None:
         """Take note of the deaths so far."""
@@ -382,7 +391,7 @@ class Runner:
     def scrub(self, deadline: float) -> None:
         """Bring the container back to its first state and prove it."""
         self.reap()
-        self.settle()
+        self.settle(deadline)
         self.end(self.waiting, deadline)
         if not self.is_alone():
             self.kill()
@@ -390,7 +399,10 @@ class Runner:
             child.close()
         clean(self.uid, deadline)
         self.launcher.exits.clear()
-        self.take_next()
+        self.take_next(deadline)
+        # Asked of themselves: a pid could be another's by now.
+        if any(child.has_ended() for child in self.children):
+            raise Dirty("oom" if self.new_ooms() else "a waiting child has ended")
         self.verify(deadline)
 
     def verify(self, deadline: float) -> None:
@@ -416,10 +428,6 @@ class Runner:
         if (self.memory.read() or 0) > self.memory_limit:
             found.append("memory")
         return found
-
-
-def _start_deadline() -> float:
-    return time.monotonic() + START_S
 
 
 def hide_argument() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import _socket
 import marshal
 import posix
+import select
 import sys
 import time
 
@@ -52,6 +53,12 @@ class Child:
         self.ends = dict(zip(("stdin", "stdout", "stderr"), ends, strict=False))
         """The pipes that are still open."""
 
+    def has_ended(self) -> bool:
+        """Tell whether it is not there any more; what waits for a job says nothing."""
+        poller = select.poll()
+        poller.register(self.control.fileno(), select.POLLIN)
+        return bool(poller.poll(0))
+
     def close(self) -> None:
         """Close all that is still open."""
         self.control.close()
@@ -93,7 +100,7 @@ class Launcher:
 
     def __init__(self, pid: int, control: _socket.socket, stderr: int) -> None:
         self.exits: dict[int, Exit] = {}
-        """The children of this job that have ended."""
+        """The children that have ended, of this job and those for the next."""
         self.pid = pid
         self.socket = control
         self._stderr = stderr

@@ -729,12 +729,21 @@ def test_a_job_in_a_dirty_container_has_no_end_of_its_own(box: Box) -> None:
 
 def test_a_job_that_was_killed_for_memory_has_its_outcome(box: Box) -> None:
     box.busy()
+    box.twin.say(wire.PHASE, {"phase": "run"})
     box.twin.say(wire.STDOUT, b"1")
     box.twin.dirty("lost", out_of_memory=True)
     assert [end.outcome for end in box.ends()] == [Outcome.OUT_OF_MEMORY]
     assert box.outputs() == [("run", "stdout", b"1")]
     assert box.scheduler.of(SlotFreed) == [SlotFreed(NAME)]
     box.assert_destroyed("oom")
+
+
+def test_what_waited_for_a_job_was_not_killed_for_its_memory(box: Box) -> None:
+    # The runner finds out only when it hands the job over
+    box.busy()
+    box.twin.dirty("a child took no message", out_of_memory=True)
+    assert box.ends() == []
+    box.assert_destroyed("dirty")
 
 
 def test_a_failed_scrub_leaves_the_jobs_end_as_it_is(box: Box) -> None:
@@ -1050,6 +1059,7 @@ def test_an_end_is_told_even_if_its_output_finds_no_broker(
 ) -> None:
     box.busy()
     world.directory.strike("broker", box.broker.ref)
+    box.twin.say(wire.PHASE, {"phase": "run"})
     box.twin.say(wire.STDOUT, b"1")
     box.twin.dirty(out_of_memory=True)
     assert [end.outcome for end in box.ends()] == [Outcome.OUT_OF_MEMORY]

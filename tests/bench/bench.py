@@ -24,7 +24,7 @@ from baselines import baselines  # noqa: E402 - found by the lines above
 from budget import budget  # noqa: E402
 from burst import Plan, Target, burst  # noqa: E402
 from elastic import elastic  # noqa: E402
-from machine import describe, mood, raise_files_max  # noqa: E402
+from machine import await_quiet, describe, mood, raise_files_max  # noqa: E402
 from measure import CostMeter, latencies_of, throughput  # noqa: E402
 from report import print_requirements, write_report  # noqa: E402
 from requirements import CPU_JOB  # noqa: E402
@@ -57,6 +57,7 @@ CLIENTS: dict[str, dict[str, tuple[int, ...]]] = {
 }
 """How many clients at once, by workload and way."""
 PYTHON_ONLY = {"languages": "python"}
+QUIET_S = 20
 NAIVE_PLAN = Plan(1000, 200)
 """More would start more processes at once than a machine that others use should bear.
 """
@@ -118,6 +119,7 @@ class Bench:
 
     def _round(self, service: ServiceProcess, site: Site) -> None:
         wait_idle(service)
+        await_quiet(QUIET_S)
         self._results.mood.append(mood())
         self._latency(site)
         self._throughput(site)
@@ -234,8 +236,11 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="two minutes, less sure")
     parser.add_argument("--rounds", type=int, help="of all ways beside each other")
     parser.add_argument("--only", nargs="*", default=[], metavar="PART")
-    parser.add_argument("--out", type=Path, default=ROOT / "docs", help="a folder")
+    parser.add_argument("--out", type=Path, help="a folder, not docs with --only")
     args = parser.parse_args()
+    if args.only and args.out is None:
+        parser.error("--only needs --out: docs/ is for a run of all")
+    args.out = args.out or ROOT / "docs"
     size = QUICK if args.quick else FULL
     size = replace(size, rounds=args.rounds or size.rounds)
     raise_files_max()

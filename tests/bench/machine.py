@@ -20,6 +20,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 DAEMONS = ("dockerd", "containerd")
 SHIM = "containerd-shim"
 _SPINS = 100_000
+QUIET_CORES = 0.2
 
 
 def describe() -> dict[str, str]:
@@ -75,11 +76,26 @@ def busy_seconds() -> float:
     return (user + nice + system + irq + softirq + steal) / TICKS
 
 
-def mood(count: int = 60) -> dict[str, float]:
-    """Return what others take of the machine, and how evenly it works."""
+def others_cores() -> float:
+    """Return how many processors are busy just now, with ours at rest."""
     busy, started = busy_seconds(), time.monotonic()
     time.sleep(0.5)
-    others = (busy_seconds() - busy) / (time.monotonic() - started)
+    return (busy_seconds() - busy) / (time.monotonic() - started)
+
+
+def await_quiet(limit_s: float) -> None:
+    """Wait until hardly anything runs: compilers that wake up, what a load has left.
+
+    No longer than `limit_s`: it may be that others never rest.
+    """
+    give_up = time.monotonic() + limit_s
+    while others_cores() > QUIET_CORES and time.monotonic() < give_up:
+        pass
+
+
+def mood(count: int = 60) -> dict[str, float]:
+    """Return what others take of the machine, and how evenly it works."""
+    others = others_cores()
     times = [spin_ms() for _ in range(count)]
     return {
         "others_cores": others,

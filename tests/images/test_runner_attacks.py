@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from runner_harness import Boxes
 
+from images import wire
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -283,6 +285,39 @@ print("tried", len(attempts))
     report = attack(boxes, source, wall_s=20)
     assert report.stdout == b"tried 14\n", report
     assert report.clean
+
+
+KILL_THE_NEXT = """
+import os, signal
+found = {}
+for pid in filter(str.isdigit, os.listdir("/proc")):
+    with open(f"/proc/{pid}/status") as file:
+        words = next(line for line in file if line.startswith("Uid:")).split()
+    found[int(words[1])] = int(pid)
+os.kill(found[max(found)], signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("limit", ["none", "wall"])
+def test_a_container_whose_next_process_died_is_not_clean(
+    boxes: Boxes, limit: str
+) -> None:
+    # As the kernel may do that wants its memory; the job has its end all the same
+    box = boxes.start("python")
+    last = "sys.stdin.read()" if limit == "none" else "time.sleep(60)"
+    source = f"import sys, time; print(1, flush=True); sys.stdin.readline(); {last}"
+    box.start(source, stdin_open=True, wall_s=3)
+    assert next(box.until(wire.STDOUT))
+    assert box.exec("python3", "-c", KILL_THE_NEXT) == ""
+    box.send(wire.STDIN, b"\n")
+    box.send(wire.STDIN_END)
+    report = box.report()
+    assert report.done is not None
+    assert report.done["stopped"] == (None if limit == "none" else "wall")
+    assert report.dirty == {
+        "reason": "a waiting child has ended",
+        "out_of_memory": False,
+    }
 
 
 def test_cpu_time_is_without_that_of_our_own_processes(boxes: Boxes) -> None:
