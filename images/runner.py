@@ -12,16 +12,16 @@ Each has fresh pipes.
 
 A job: its spec goes to the first child, which writes the files and executes the
 step; output goes to the host as it comes; the step ends when its process does, or at
-a limit (runner_step.py). Meanwhile the next job's children are made, so that nobody
-waits for them: the launcher that makes them knows no more than before, and their uid
-is one that this job can't touch (if the kernel kills them because it wants all memory,
-the container ends). Whatever is alive after a step is killed by a killer:
-a child under the job's uid which the job's own processes can't signal. Then DONE goes
-to the host with the evidence, and the scrub begins: when the kernel shows no process of
-the job any more, the runner removes all that the job left (runner_cleaner.py); then the
-kernel is asked whether all is as it was (runner_kernel.py). READY says that the
-container is proven clean. In any other case DIRTY says why, and the host destroys the
-container.
+a limit (runner_step.py). If it takes more than a moment, the next job's children are
+made meanwhile, so that nobody waits for them: the launcher that makes them knows no
+more than before, and their uid is one that this job can't touch (the kernel may kill
+them when the job takes all memory: then the container ends). Whatever is alive after a
+step is killed by a killer: a child under the job's uid which the job's own processes
+can't signal. Then DONE goes to the host with the evidence, and the scrub begins: when
+the kernel shows no process of the job any more, the runner removes all that the job
+left (runner_cleaner.py); then the kernel is asked whether all is as it was
+(runner_kernel.py). READY says that the container is proven clean. In any other case
+DIRTY says why, and the host destroys the container.
 
 This is `posix` where others import `os`: that brings two more modules, and 0.4 MB to
 each container that idles.
@@ -133,7 +133,7 @@ class Runner:
         """Serve jobs until the host goes away or the container is dirty."""
         try:
             deadline = time.monotonic() + START_S
-            self.ask_for_next(deadline)
+            self.ask_for_next()
             self.take_next(deadline)
             if self.warm["kind"] == "fork":
                 posix.rmdir(WORK)
@@ -161,16 +161,16 @@ class Runner:
         if self.starter:
             self.starter.control.sendall(GO)
 
-    def ask_for_next(self, deadline: float) -> None:
+    def ask_for_next(self) -> None:
         """Have the next job's children made; they wait for it, blocked."""
         uid = self.uid + 1
-        if uid >= self.guard:
+        if self.making or uid >= self.guard:
             return
         roles: list[tuple[str, dict[str, object]]]
         roles = [("program", {})] * self.config["steps"]
         if self.warm["kind"] == "exec":
             roles.append(("starter", self.starter_options()))
-        self.making = Making(self.launcher, uid, roles, deadline)
+        self.making = Making(self.launcher, uid, roles, time.monotonic() + START_S)
 
     def take_next(self, deadline: float) -> None:
         """Go on to the next uid, whose children have been asked for."""
@@ -235,6 +235,7 @@ class Runner:
         if ooms:
             raise Dirty("oom")
         started = time.monotonic()
+        self.ask_for_next()
         self.scrub(started + self.config["scrub_s"])
         self.ready({"scrub_ms": round((time.monotonic() - started) * 1e3, 3)})
 
@@ -249,7 +250,8 @@ class Runner:
         limits = Limits(spec["wall_s"], spec["cpu_s"], spec["output_bytes"])
         step = Step(spec["phase"], limits, stdin, self.host, self.launcher, self.cpu)
         child = self.begin(job, spec, files)
-        if not step.watch(child, self.wake, self.reap) or self.leftovers():
+        ended = step.watch(child, self.wake, self.reap, self.ask_for_next)
+        if not ended or self.leftovers():
             self.kill()
         step.finish()
         return step
@@ -282,8 +284,6 @@ class Runner:
             self.children += self.waiting
         child = self.waiting.pop(0)
         child.tell(marshal.dumps(message), deadline)
-        if self.making is None:
-            self.ask_for_next(deadline)
         self.host.hold(wire.PHASE, runner_json.dumps({"phase": spec["phase"]}))
         child.expect(b"+", deadline)
         if warm != "exec" or not self.starter:

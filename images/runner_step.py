@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from images.runner_kernel import Gauge
 
 TICK_S = 0.05
+MEANWHILE_S = 0.003
+"""Who runs for less is not disturbed: what has just begun wants all processors."""
 STDIN_BYTES_MAX = 8 << 20
 _KINDS = {"stdout": wire.STDOUT, "stderr": wire.STDERR}
 
@@ -89,17 +91,31 @@ class Step:
         self._started = time.monotonic()
         self._wall_s: float | None = None
         self._child: Child | None = None
+        self._meanwhile: Callable[[], None] | None = None
+        self._meanwhile_at = 0.0
 
     # ----------------------------------------------------------------- the watch
 
-    def watch(self, child: Child, wake: int, reap: Callable[[], None]) -> bool:
+    def watch(
+        self,
+        child: Child,
+        wake: int,
+        reap: Callable[[], None],
+        meanwhile: Callable[[], None],
+    ) -> bool:
         """Stay with the child to its end; False when it has to be killed.
 
         wake: becomes readable when an orphan has died, which `reap` then buries.
+        meanwhile: done once, unless the child ends before that.
         """
         self._child = child
+        self._meanwhile = meanwhile
+        self._meanwhile_at = time.monotonic() + MEANWHILE_S
         while not self._over():
             self._keep_limits()
+            if self._meanwhile is not None and self._meanwhile_in() <= 0:
+                self._meanwhile = None
+                meanwhile()
             ready = self._wait(wake)
             if wake in ready:
                 posix.read(wake, READ_BYTES)
@@ -140,8 +156,13 @@ class Step:
         held_s = self._host.let_go()
         if held_s is not None:
             left = min(left, held_s)
+        if self._meanwhile is not None:
+            left = min(left, self._meanwhile_in())
         timeout_s = 0 if self._over() else max(0, min(left, TICK_S))
         return {fd for fd, _ in poller.poll(timeout_s * 1000)}
+
+    def _meanwhile_in(self) -> float:
+        return self._meanwhile_at - time.monotonic()
 
     def _hear(self) -> None:
         """Take the host's frames in, as long as they are for this job."""
