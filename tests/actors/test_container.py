@@ -1000,6 +1000,17 @@ def test_what_wakes_up_gives_way_to_programs_until_its_job_comes(
         assert int(weight.read_text()) == 100 * PREFERRED
 
 
+@pytest.mark.parametrize("end", ["stop", "crash"])
+def test_a_container_that_gave_way_does_not_take_longer_to_end(
+    weight: Path, world: World, end: str
+) -> None:
+    box = Box(world, replace(C, warm=Warm("exec", ("cc",), "compile")))
+    box.idle()
+    assert int(weight.read_text()) == 100 * YIELDING
+    getattr(world, end)(NAME)
+    assert int(weight.read_text()) == 100
+
+
 def test_a_container_that_is_not_clean_does_not_end_before_programs(
     weight: Path, box: Box
 ) -> None:

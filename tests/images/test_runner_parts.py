@@ -7,7 +7,9 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,6 +28,7 @@ from images.runner_kernel import (
     Observer,
     Place,
     Text,
+    cpu_ms_of,
     parse_figure,
     parse_sockets,
 )
@@ -261,3 +264,27 @@ def test_a_runner_holds_no_module_that_it_can_do_without() -> None:
     done = subprocess.run(command, cwd=path, capture_output=True, check=True, text=True)
     heavy = {"collections", "contextlib", "enum", "json", "re", "socket", "typing"}
     assert heavy.isdisjoint(done.stdout.split())
+
+
+def test_a_process_has_a_clock_of_its_cpu_time() -> None:
+    before = time.process_time() * 1e3
+    told = cpu_ms_of(os.getpid())
+    assert before <= told <= time.process_time() * 1e3
+    child = subprocess.Popen(["true"])
+    child.wait()
+    assert cpu_ms_of(child.pid) == 0  # it has gone
+
+
+@pytest.mark.parametrize(
+    ("whole_ms", "told_ms"), [(100.0, 60.0), (30.0, 0.0), (None, None)]
+)
+def test_a_jobs_cpu_time_is_without_that_of_the_next_ones(
+    monkeypatch: pytest.MonkeyPatch, whole_ms: float | None, told_ms: float | None
+) -> None:
+    clocks = {1: 1000.0, 2: 20.0, 3: 30.0}
+    monkeypatch.setattr(runner, "cpu_ms_of", clocks.__getitem__)
+    one = object.__new__(runner.Runner)
+    monkeypatch.setattr(one, "own_pids", lambda: set(clocks), raising=False)
+    gauge = SimpleNamespace(since=lambda _: whole_ms)
+    monkeypatch.setattr(one, "cpu", gauge, raising=False)
+    assert one.job_cpu_ms(0.0, others_ms=10.0) == told_ms
