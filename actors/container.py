@@ -73,10 +73,15 @@ BEGIN_S = 15.0
 FLUSH_S = 0.015
 """Output is shown at most this much later than written, in fewer, larger events."""
 FIRST_FLUSH_S = 0.005
+"""The first output after a while: a quick program's end comes along with it."""
+STARTED_S = 0.050
+"""A start that no output has followed is told so late: mostly some does."""
 FLUSH_BYTES = 32 * 1024
+PREFER_AFTER_S = 0.003
+"""A scrub that takes longer waits for a processor, and then goes before programs."""
 PREFERRED_S = 0.025
-"""How long a scrub goes before programs: nearly all take less. Who leaves so much that
-it takes longer does not keep others' programs waiting."""
+"""For how long: nearly all take less. Who leaves so much that it takes longer does not
+keep others' programs waiting."""
 LOGGED_BYTES = 300
 """Of what a runner says, if it is nothing that it should say."""
 STUCK = {"deadline", "scrub"}
@@ -260,6 +265,7 @@ class Container(Actor):
                 send(self.context.parent, ContainerReady(self.name))
         else:
             self.cancel_timer("preferred")
+            self.cancel_timer("prefer")
             self._jobs += 1
             self._fact.jobs = self._jobs
             instruments.scrub_seconds.observe(self.now() - self._done_at)
@@ -343,7 +349,7 @@ class Container(Actor):
         self._weight.reset()
         self._run, self._tenant = message, job.client
         self._unsent.append(JobEvent(job.id, message.attempt, Started()))
-        self.set_timer("flush", FLUSH_S)  # a quick job's output goes along with it
+        self.set_timer("flush", STARTED_S)  # a quick job's output goes along with it
         if job.limits.memory_mb != self._memory_mb:
             gevent.spawn(self._set_memory, job.limits.memory_mb)
         else:
@@ -407,9 +413,7 @@ class Container(Actor):
 
     def _done(self, evidence: dict[str, Any]) -> None:
         assert self._run is not None  # noqa: S101 - busy
-        assert self._weight is not None  # noqa: S101 - set when it first was ready
-        self._weight.prefer()
-        self.set_timer("preferred", PREFERRED_S)
+        self.set_timer("prefer", PREFER_AFTER_S)
         self._finish(job_result(evidence, self._run.queued_s))
         self._enter("scrubbing")
         self.set_timer("scrub", self._config.scrub_s + self._config.grace_s)
@@ -471,6 +475,9 @@ class Container(Actor):
             self._flush()
         elif name == "unsent":
             self._publish(())
+        elif name == "prefer" and self._weight is not None:
+            self._weight.prefer()
+            self.set_timer("preferred", PREFERRED_S)
         elif name == "preferred" and self._weight is not None:
             self._weight.reset()
         elif name == "start":
@@ -527,6 +534,7 @@ class Container(Actor):
         self.tell(self._scheduler, gone)
         if self._weight is not None:
             self._weight.reset()  # what a job has left in it shall not die first
+            self._weight.close()
         if self._link is not None:
             self._link.close()
             stuck = self._retiring in STUCK

@@ -44,9 +44,12 @@ class CpuWeight:
         self._usual = 0
         self._times: float = 1
         """How many times the usual weight it has now."""
+        self._fd = -1
         if self._file is not None:
             with suppress(OSError, ValueError):
                 self._usual = int(self._file.read_text())
+                # Kept open: the way there takes most of the time of a write.
+                self._fd = os.open(self._file, os.O_WRONLY)
 
     def prefer(self) -> None:
         """Let it go before those of usual weight."""
@@ -60,14 +63,15 @@ class CpuWeight:
         """Give it the usual weight again, if it has another."""
         self._set(1)
 
+    def close(self) -> None:
+        """Leave it as it is from now on."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
     def _set(self, times: float) -> None:
-        if times == self._times or self._file is None or not self._usual:
+        if times == self._times or self._fd < 0 or not self._usual:
             return
         with suppress(OSError):  # not ours to write, or gone with its container
-            # Two or three times a job: a file object would take thrice as long.
-            fd = os.open(self._file, os.O_WRONLY | os.O_TRUNC)
-            try:
-                os.write(fd, b"%d" % max(LEAST, self._usual * times))
-            finally:
-                os.close(fd)
+            os.pwrite(self._fd, b"%d\n" % max(LEAST, self._usual * times), 0)
             self._times = times

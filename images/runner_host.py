@@ -18,7 +18,7 @@ import time
 from images import runner_json, wire
 
 READ_BYTES = 65536
-HOLD_S = 0.002
+HOLD_S = 0.008
 HELD_BYTES_MAX = 4096
 _STDIN, _STDOUT = 0, 1
 

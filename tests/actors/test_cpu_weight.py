@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from pathlib import Path
 
 import pytest
 
 from actors.cpu_weight import LEAST, PLACES, PREFERRED, YIELDING, CpuWeight
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 ID = "4f5e"
 
@@ -23,12 +21,23 @@ def file(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     return place
 
 
+def now(file: Path) -> int:
+    """Return the weight; the kernel's file is never longer than its number."""
+    return int(file.read_text().splitlines()[0])
+
+
+def descriptors(file: Path) -> int:
+    """Return how often we have the file open."""
+    links = Path("/proc/self/fd").iterdir()
+    return sum(os.path.realpath(link) == str(file.resolve()) for link in links)
+
+
 def test_it_is_raised_and_comes_back_to_what_it_was(file: Path, tmp_path: Path) -> None:
     weight = CpuWeight(ID, tmp_path)
     weight.prefer()
-    assert int(file.read_text()) == 100 * PREFERRED
+    assert now(file) == 100 * PREFERRED
     weight.reset()
-    assert int(file.read_text()) == 100
+    assert now(file) == 100
 
 
 def test_it_is_lowered_and_comes_back_to_what_it_was(
@@ -37,16 +46,16 @@ def test_it_is_lowered_and_comes_back_to_what_it_was(
     weight = CpuWeight(ID, tmp_path)
     weight.prefer()
     weight.give_way()
-    assert int(file.read_text()) == 100 * YIELDING
+    assert now(file) == 100 * YIELDING
     weight.reset()
-    assert int(file.read_text()) == 100
+    assert now(file) == 100
 
 
 def test_it_is_never_lower_than_the_kernel_takes(file: Path, tmp_path: Path) -> None:
     file.write_text("3\n")
     weight = CpuWeight(ID, tmp_path)
     weight.give_way()
-    assert int(file.read_text()) == LEAST
+    assert now(file) == LEAST
 
 
 def test_a_weight_that_is_as_usual_is_left_alone(file: Path, tmp_path: Path) -> None:
@@ -89,3 +98,14 @@ def test_what_is_no_number_is_left_alone(file: Path, tmp_path: Path) -> None:
     weight = CpuWeight(ID, tmp_path)
     weight.prefer()
     assert file.read_text() == "idle\n"
+
+
+def test_closed_it_stays_as_it_is(file: Path, tmp_path: Path) -> None:
+    weight = CpuWeight(ID, tmp_path)
+    weight.prefer()
+    assert descriptors(file) == 1
+    weight.close()
+    weight.close()
+    assert descriptors(file) == 0
+    weight.reset()
+    assert now(file) == 100 * PREFERRED
