@@ -141,7 +141,6 @@ def runner_config(
         {
             "uid_first": uid_first,
             "uid_count": config.uids,
-            "steps": 1 if language.compile is None else 2,
             "warm": warm and asdict(warm),
             "env": dict(language.env),
             "processes": defaults.processes,

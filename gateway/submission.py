@@ -26,6 +26,7 @@ from gateway.problems import Problem
 from gateway.replies import reply
 from gateway.requests import parse_request
 from gateway.waiting import wait_for_end
+from metrics.live import LIVE
 
 if TYPE_CHECKING:
     from gateway.arrivals import Arrivals
@@ -62,7 +63,7 @@ class Submission:
             job = self._read_job(environ, client)
             with self._arrivals:
                 self._publish(job)
-                self._let_it_start()
+                self._let_it_start(job)
             return self._answer(job, environ, rate)
         except Problem as problem:
             problem.headers.update(rate)
@@ -113,13 +114,16 @@ class Submission:
         _check(PublishReply("duplicate", known.fingerprint), job)
         return True
 
-    def _let_it_start(self) -> None:
+    def _let_it_start(self, job: Job) -> None:
         """Let the job go its way before the answer is written, unless many wait.
 
         Both are work of this one thread. The job's part is short, and from then on
-        its container works while we write; with many answers due, they come first.
+        its container works while we write; with many answers due, they come first, and
+        so they do where the job has to wait for its turn.
         """
-        if self._arrivals.are_few():
+        queue = LIVE.queues.get(job.language)
+        waits = queue is not None and queue.waiting > 1  # one is this job
+        if self._arrivals.are_few() and not waits:
             for _ in range(HOPS_TO_CONTAINER):
                 gevent.sleep(0)
 

@@ -5,10 +5,10 @@ nothing else holds. It never starts a program itself, because it has seen every
 user's bytes: the launcher (launcher.py), forked before the first job and ignorant of
 all of them, makes the children. Where programs are forked from a warm interpreter, the
 runner becomes that interpreter before the launcher forks off, and so shares its memory
-with it and with the children. For each job the runner holds a set of children
-prepared in advance, already dropped to the job's uid and blocked: one for each step
-(compile, run), and the language's starter where it has one, for either of the steps.
-Each has fresh pipes.
+with it and with the children. For each job the runner holds children prepared in
+advance, already dropped to the job's uid and blocked: one for its first step, and the
+language's starter where it has one, for either of the steps. Each has fresh pipes. A
+second step's child is made when the first has succeeded.
 
 A job: its spec goes to the first child, which writes the files and executes the
 step; output goes to the host as it comes; the step ends when its process does, or at
@@ -106,8 +106,8 @@ class Runner:
         self.uid: int = config["uid_first"] - 1
         """The job's; before the first one, nobody's."""
         self.guard: int = config["uid_first"] + config["uid_count"] - 1
-        self.waiting: list[Child] = []
-        """Prepared children of the job's steps that have not had their turn."""
+        self.waiting: Child | None = None
+        """The child that was made for the job's first step, until that begins."""
         self.children: list[Child] = []
         """All children of the current uid but a killer."""
         self.making: Making | None = None
@@ -157,7 +157,8 @@ class Runner:
         The host first: the others have more to do, and would take our processor.
         """
         self.host.send_json(wire.READY, evidence)
-        self.waiting[0].tell(MAKE_FOLDERS, time.monotonic() + self.config["scrub_s"])
+        assert self.waiting  # noqa: S101 - no job has come
+        self.waiting.tell(MAKE_FOLDERS, time.monotonic() + self.config["scrub_s"])
         if self.starter:
             self.starter.control.sendall(GO)
 
@@ -167,7 +168,7 @@ class Runner:
         if self.making or uid >= self.guard:
             return
         roles: list[tuple[str, dict[str, object]]]
-        roles = [("program", {})] * self.config["steps"]
+        roles = [("program", {})]
         if self.warm["kind"] == "exec":
             roles.append(("starter", self.starter_options()))
         self.making = Making(self.launcher, uid, roles, time.monotonic() + START_S)
@@ -179,7 +180,7 @@ class Runner:
         self.uid += 1
         self.children = self.making.finish(deadline)
         self.making = None
-        self.waiting = self.children[: self.config["steps"]]
+        self.waiting = self.children[0]
         self.starter = self.children[-1] if self.warm["kind"] == "exec" else None
 
     def own_pids(self) -> set[int]:
@@ -251,7 +252,8 @@ class Runner:
         step = Step(spec["phase"], limits, stdin, self.host, self.launcher, self.cpu)
         child = self.begin(job, spec, files)
         ended = step.watch(child, self.wake, self.reap, self.ask_for_next)
-        if not ended or self.leftovers():
+        is_last = spec is job["steps"][-1]
+        if not ended or not (is_last or self.is_undisturbed()):
             self.kill()
         step.finish()
         return step
@@ -276,13 +278,14 @@ class Runner:
             "then": {"fork": "return", "exec": "exit"}.get(warm, "exec"),
         }
         if self.starter and not job["warm"]:
-            self.end([self.starter], deadline)
+            self.end(self.starter, deadline)
             self.starter = None
-        if not self.waiting:
+        child, self.waiting = self.waiting, None
+        if child is None:
+            # Not made ahead: after a step that failed, it would have to be ended again.
             making = Making(self.launcher, self.uid, [("program", {})], deadline)
-            self.waiting = making.finish(deadline)
-            self.children += self.waiting
-        child = self.waiting.pop(0)
+            (child,) = making.finish(deadline)
+            self.children.append(child)
         child.tell(marshal.dumps(message), deadline)
         self.host.hold(wire.PHASE, runner_json.dumps({"phase": spec["phase"]}))
         child.expect(b"+", deadline)
@@ -293,26 +296,20 @@ class Runner:
         self.starter.tell("".join(f"{text}\0" for text in texts).encode(), deadline)
         return self.starter
 
-    def end(self, unused: list[Child], deadline: float) -> None:
-        """End children that the job has no use for.
+    def end(self, unused: Child, deadline: float) -> None:
+        """End a child that the job has no use for.
 
-        Not just their sockets: until they noticed, their threads and their memory would
-        count as the job's.
+        Not just its socket: until it noticed, its threads and its memory would count as
+        the job's.
         """
-        for child in unused:
-            child.close()
-            try:
-                posix.kill(child.pid, _signal.SIGKILL)
-            except ProcessLookupError:
-                continue  # it was quicker, or the job has ended it
-        self.launcher.await_exits([child.pid for child in unused], deadline)
+        unused.close()
+        kill_quietly(unused.pid)
+        self.launcher.await_exits([unused.pid], deadline)
 
-    def leftovers(self) -> bool:
-        """Tell whether a step has left processes that the next one would meet."""
-        if not self.waiting:
-            return False
+    def is_undisturbed(self) -> bool:
+        """Tell whether a step has left no process that the next one would meet."""
         self.settle(time.monotonic() + self.config["scrub_s"])
-        return not processes() <= self.own_pids().union(self.pids())
+        return processes() <= self.own_pids().union(self.pids())
 
     def next_ones_cpu_ms(self) -> float:
         """Return the CPU time of what is at work for the next job: not this one's."""
@@ -353,7 +350,6 @@ class Runner:
         killer.expect(b"k", deadline)
         killer.close()
         self.launcher.await_exits([killer.pid, *self.pids()], deadline)
-        self.waiting = []
         while not self.is_alone():
             if time.monotonic() > deadline:
                 raise Dirty("left behind: processes")
@@ -392,7 +388,6 @@ class Runner:
         """Bring the container back to its first state and prove it."""
         self.reap()
         self.settle(deadline)
-        self.end(self.waiting, deadline)
         if not self.is_alone():
             self.kill()
         for child in self.children:
@@ -428,6 +423,14 @@ class Runner:
         if (self.memory.read() or 0) > self.memory_limit:
             found.append("memory")
         return found
+
+
+def kill_quietly(pid: int) -> None:
+    """Kill a process that may have ended."""
+    try:
+        posix.kill(pid, _signal.SIGKILL)
+    except ProcessLookupError:
+        return
 
 
 def hide_argument() -> None:
