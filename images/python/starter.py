@@ -78,18 +78,25 @@ def hand_down_text():
     (vma_needs_copy, in mm/memory.c); of any other, a child maps what it comes to, in
     some eighty page faults. So one byte of each is written, as it was.
     """
-    own = ("/python3", "/libc.so")
     try:
         memory = posix.open("/proc/self/mem", posix.O_RDWR)
-        with open("/proc/self/maps") as maps:
-            for line in maps:
-                if " r-xp " in line or " r--p " in line:
-                    if any(name in line for name in own):
-                        start = int(line.partition("-")[0], 16)
-                        posix.pwrite(memory, posix.pread(memory, 1, start), start)
-        posix.close(memory)
     except OSError:
-        return  # another runtime's kernel, or one that doesn't let us
+        return  # another runtime's kernel
+    try:
+        for start in starts_of_text():
+            posix.pwrite(memory, posix.pread(memory, 1, start), start)
+    except OSError:
+        return  # it doesn't let us
+    finally:
+        posix.close(memory)
+
+
+def starts_of_text():
+    """Return where each mapping begins that no program writes to, of the large files."""
+    with open("/proc/self/maps") as maps:
+        lines = [line for line in maps if " r-xp " in line or " r--p " in line]
+    own = [line for line in lines if "/bin/python3" in line or "/libc.so" in line]
+    return [int(line.partition("-")[0], 16) for line in own]
 
 
 def keep(objects):

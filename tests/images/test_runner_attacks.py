@@ -464,6 +464,11 @@ print(found, seen > 0)
     assert boxes.get("python").run(look).stdout == b"[] True\n"
 
 
+def test_a_program_has_no_descriptor_but_its_streams(boxes: Boxes) -> None:
+    look = "import os; print(sorted(map(int, os.listdir('/proc/self/fd'))))"
+    assert boxes.get("python").run(look).stdout == b"[0, 1, 2, 3]\n"  # 3 lists them
+
+
 def test_when_a_job_wrote_is_not_for_the_next_to_know(boxes: Boxes) -> None:
     box = boxes.get("python")
     times = """

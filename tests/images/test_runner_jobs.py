@@ -183,6 +183,21 @@ def test_output_up_to_the_limit_is_no_excess(boxes: Boxes) -> None:
     assert flood.done["truncated"]
 
 
+SHARES = """
+for line in open("/proc/self/smaps"):
+    first, *rest = line.split()
+    if "-" in first:
+        rights, name = rest[0], rest[-1]
+    elif first == "Anonymous:" and "/bin/python3" in name and rights == "r-xp":
+        print(*rest)
+"""
+
+
+def test_a_fork_is_given_the_interpreters_code_mapped(boxes: Boxes) -> None:
+    # One page of it is private, which is when the kernel copies the whole table.
+    assert boxes.get("python").run(SHARES).stdout == b"4 kB\n"
+
+
 def test_usage_is_plausible(boxes: Boxes) -> None:
     source = "import time; x = bytearray(80 << 20); time.sleep(0.2)"
     done = boxes.get("python").run(source).done
