@@ -71,7 +71,8 @@ START_S = 60.0
 BEGIN_S = 15.0
 """A runner that has not begun with a job after so long will not."""
 FLUSH_S = 0.015
-"""Output is shown at most this much later than written, in fewer, larger events."""
+"""Output is shown at most this much later than it comes, in fewer, larger events. The
+runner may have held it for a few milliseconds (`HOLD_S` in images/runner_host.py)."""
 FIRST_FLUSH_S = 0.005
 """The first output after a while: a quick program's end comes along with it."""
 STARTED_S = 0.050

@@ -40,16 +40,16 @@ class CpuWeight:
 
     def __init__(self, container_id: str, root: Path = CGROUPS) -> None:
         places = (root / place.format(container_id) for place in PLACES)
-        self._file = next(filter(Path.exists, places), None)
+        file = next(filter(Path.exists, places), None)
         self._usual = 0
         self._times: float = 1
         """How many times the usual weight it has now."""
         self._fd = -1
-        if self._file is not None:
-            with suppress(OSError, ValueError):
-                self._usual = int(self._file.read_text())
+        if file is not None:
+            with suppress(OSError, ValueError):  # not ours, or no number
+                self._usual = int(file.read_text())
                 # Kept open: the way there takes most of the time of a write.
-                self._fd = os.open(self._file, os.O_WRONLY)
+                self._fd = os.open(file, os.O_WRONLY)
 
     def prefer(self) -> None:
         """Let it go before those of usual weight."""
@@ -70,7 +70,7 @@ class CpuWeight:
             self._fd = -1
 
     def _set(self, times: float) -> None:
-        if times == self._times or self._fd < 0 or not self._usual:
+        if times == self._times or self._fd < 0:
             return
         with suppress(OSError):  # not ours to write, or gone with its container
             os.pwrite(self._fd, b"%d\n" % max(LEAST, self._usual * times), 0)
