@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -16,6 +17,8 @@ from actors.messages import (
     SourceFile,
     Started,
 )
+from gateway.submission import HOPS_TO_CONTAINER
+from metrics.live import LIVE, QueueFact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +47,21 @@ def test_an_accepted_job_has_an_address(gateway: Gateway) -> None:
     links = {"self": path, "events": f"{path}/events", "stdin": f"{path}/stdin"}
     assert receipt["links"] == links
     assert len(receipt["id"]) >= 22
+
+
+@pytest.mark.parametrize(
+    ("waiting", "turns"), [(0, HOPS_TO_CONTAINER), (1, HOPS_TO_CONTAINER), (2, 0)]
+)
+def test_only_a_job_that_starts_at_once_goes_before_its_answer(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, waiting: int, turns: int
+) -> None:
+    taken: list[float] = []
+    monkeypatch.setitem(LIVE.queues, "python", QueueFact(waiting, None))
+    monkeypatch.setattr(
+        "gateway.submission.gevent", SimpleNamespace(sleep=taken.append)
+    )
+    assert gateway.post(GOOD).status_code == 202
+    assert taken == [0] * turns
 
 
 def test_what_the_broker_gets(gateway: Gateway) -> None:
