@@ -220,7 +220,7 @@ class Container(Actor):
             self._count_output(len(payload))
             self._output.add(self._phase, stream, payload)
         elif kind == wire.READY and self._state in {"starting", "scrubbing"}:
-            self._clean()
+            self._clean(float(json.loads(payload)["scrub_ms"]) / 1e3)
         elif kind == wire.PHASE and self._run is not None:
             self._begin(_phase(json.loads(payload)["phase"]))
         elif kind == wire.DONE and self._state == "busy":
@@ -254,8 +254,12 @@ class Container(Actor):
             "deadline", limit_s + self._config.scrub_s + self._config.grace_s
         )
 
-    def _clean(self) -> None:
-        """Be idle, or end if this was the last job."""
+    def _clean(self, scrub_s: float) -> None:
+        """Be idle, or end if this was the last job.
+
+        scrub_s: what the runner says that its scrub took. We may have been told of it
+        along with the end before it.
+        """
         self._ready_memory_mb = self._memory_mb
         self.cancel_timer("start")
         self.cancel_timer("scrub")
@@ -269,7 +273,9 @@ class Container(Actor):
             self.cancel_timer("prefer")
             self._jobs += 1
             self._fact.jobs = self._jobs
-            instruments.scrub_seconds.observe(self.now() - self._done_at)
+            most_s = self._config.scrub_s + self._config.grace_s
+            taken_s = min(max(self.now() - self._done_at, scrub_s), most_s)
+            instruments.scrub_seconds.observe(taken_s)
         reason = self._reason_to_end()
         if reason:
             self._retire(reason)
@@ -375,7 +381,10 @@ class Container(Actor):
         job = self._run.lease.job
         compile_s = compile_wall_s(self._defaults.language)
         waits_in_mb = self._ready_memory_mb
-        self._to_runner(job_frame(job, self._defaults, compile_s, waits_in_mb))
+        others_wait = self._run.others_wait
+        self._to_runner(
+            job_frame(job, self._defaults, compile_s, waits_in_mb, others_wait)
+        )
         self._begun = False
         self._steps_left = 1 if self._defaults.language.compile is None else 2
         self._output_left = job.limits.output_kb * 1024

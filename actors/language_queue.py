@@ -242,7 +242,7 @@ class LanguageQueue(Actor):
             return
         entry = self._entries[self._backlog.pop()]
         queued_s = self.now() - entry.since
-        run = RunJob(entry.lease, entry.attempt, queued_s)
+        run = RunJob(entry.lease, entry.attempt, queued_s, message.others_wait)
         if self.tell(message.container, run):
             entry.state, entry.container = "running", message.container
             for stdin in entry.stdin:

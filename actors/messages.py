@@ -408,6 +408,8 @@ class DispatchJob:
     """Hand the next lease in turn to this idle container."""
 
     container: str
+    others_wait: bool = False
+    """Whether there are jobs for which nothing is free after this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -425,6 +427,8 @@ class RunJob:
     attempt: int
     queued_s: float
     """How long the job has waited, for its usage."""
+    others_wait: bool = False
+    """Whether there are jobs for which nothing is free meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -265,11 +265,13 @@ def job_frame(
     defaults: LanguageDefaults,
     compile_wall_s: float,
     waits_in_mb: int | None = None,
+    others_wait: bool = False,
 ) -> bytes:
     """Return the JOB frame of a job.
 
     waits_in_mb: the container's memory when what waits in it was started; None is the
     language's own.
+    others_wait: nobody's end is worth more than that the container is free again.
     """
     language = defaults.language
     names = [file.name for file in job.files]
@@ -302,6 +304,7 @@ def job_frame(
         "processes": limits.processes,
         "steps": steps,
         "warm": is_warm(job, defaults, waits_in_mb),
+        "others_wait": others_wait,
     }
     blobs = [file.content for file in job.files]
     payload = wire.pack_job(json.dumps(header).encode(), [*blobs, job.stdin])

@@ -183,11 +183,18 @@ class Scheduler(Actor):
         count = self._waiting.pop(language)
         container = self._pick(language)
         since = self._idle[language].pop(container)
-        if self.tell(f"{self._languages}{language}/queue", DispatchJob(container)):
-            self._waiting[language] = count - 1
-            self._running[container] = Slot(language, self.now())
-        else:
-            self._idle[language][container] = since  # the queue is being restarted
+        self._waiting[language] = count - 1
+        self._running[container] = Slot(language, self.now())
+        dispatch = DispatchJob(container, self._others_wait())
+        if not self.tell(f"{self._languages}{language}/queue", dispatch):
+            # The queue is being restarted.
+            del self._waiting[language], self._running[container]
+            self._idle[language][container] = since
+
+    def _others_wait(self) -> bool:
+        """Tell whether there are jobs for which nothing is free."""
+        is_full = len(self._running) >= self._running_max
+        return any(self._waiting.values()) and (is_full or not self._next_language())
 
     def _pick(self, language: str) -> str:
         """Return the container for the next job.

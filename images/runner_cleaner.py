@@ -17,7 +17,7 @@ from images.runner_host import Dirty
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 SHARED = ("/tmp", "/dev/shm", "/dev/mqueue")  # noqa: S108 - places to empty
 ENTRIES_MAX = 200_000
@@ -28,15 +28,16 @@ _BLOCK_BYTES = 512
 _FOLDER = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW
 
 
-def clean(uid: int, deadline: float) -> None:
+def clean(uid: int, deadline: float, meanwhile: Callable[[], object]) -> None:
     """Remove it all; raises Dirty when that can't be done in time.
 
     uid: the job's, of which no process may be left.
+    meanwhile: called now and then, when it takes long.
     """
     posix.setegid(BOX_GID)
     posix.seteuid(uid)
     try:
-        _Cleaner(deadline).clean()
+        _Cleaner(deadline, meanwhile).clean()
     except OSError as error:
         raise Dirty(f"what was left can't be removed: {error}") from None
     finally:
@@ -49,8 +50,9 @@ def clean(uid: int, deadline: float) -> None:
 class _Cleaner:
     """One cleaning."""
 
-    def __init__(self, deadline: float) -> None:
+    def __init__(self, deadline: float, meanwhile: Callable[[], object]) -> None:
         self._deadline = deadline
+        self._meanwhile = meanwhile
         self._left = ENTRIES_MAX
         self._token = posix.urandom(8).hex()
         """Begins the names of what is moved up; a job can't have guessed it."""
@@ -134,6 +136,7 @@ class _Cleaner:
                 step = max(PIECE_BYTES, found.st_size // PIECES_MAX)
                 for length in range(found.st_size - step, 0, -step):
                     posix.ftruncate(fd, length)
+                    self._meanwhile()
                     select.select((), (), (), PAUSE_S)
             finally:
                 posix.close(fd)
@@ -142,6 +145,7 @@ class _Cleaner:
     def _spend(self) -> None:
         """Count an entry; too many are left to the container's end."""
         self._left -= 1
+        self._meanwhile()
         if self._left < 0:
             raise Dirty("left behind: too many entries")
         if time.monotonic() > self._deadline:

@@ -35,7 +35,7 @@ class Host:
         self.frames: list[tuple[int, bytes]] = []
         """Received, and not yet looked at."""
         self._held = bytearray()
-        self._held_since = 0.0
+        self._held_until = 0.0
         self._ours, self._theirs = _socket.socketpair()
         self._attach: list[int] = []
 
@@ -82,14 +82,14 @@ class Host:
         self._held += wire.encode(kind, payload)
         self.flush()
 
-    def hold(self, kind: int, payload: bytes) -> None:
+    def hold(self, kind: int, payload: bytes, seconds: float = HOLD_S) -> None:
         """Have the frame written soon: along with the next, or at the next `let_go`.
 
         Each write wakes the host, and by Docker's way two more processes; a short
         program writes, ends and is done in one.
         """
-        if not self._held:
-            self._held_since = time.monotonic()
+        until = time.monotonic() + seconds
+        self._held_until = min(self._held_until, until) if self._held else until
         self._held += wire.encode(kind, payload)
         if len(self._held) > HELD_BYTES_MAX:
             self.flush()
@@ -98,7 +98,7 @@ class Host:
         """Write what has been held long enough; return seconds until the rest is."""
         if not self._held:
             return None
-        left = self._held_since + HOLD_S - time.monotonic()
+        left = self._held_until - time.monotonic()
         if left > 0:
             return left
         self.flush()

@@ -19,6 +19,8 @@ TMPFS = ("/box", "/tmp", "/dev/shm")  # noqa: S108 - the writable places
 MQUEUE = "/dev/mqueue"
 _IPC = ("sysvipc/shm", "sysvipc/sem", "sysvipc/msg")
 _SOCKETS = ("net/sockstat", "net/sockstat6")
+Count = tuple[str, str, int]
+"""Of sockets: the protocol, what is counted, how many."""
 _PIECE_BYTES = 1 << 16
 _CPU_CLOCK = 2
 """The clock of a process that counts the time which the scheduler gave it."""
@@ -107,18 +109,21 @@ def processes() -> set[int]:
     return {int(name) for name in posix.listdir("/proc") if name.isdigit()}
 
 
-def parse_sockets(text: str, *keys: str) -> list[tuple[str, str, int]]:
-    """Return the counts behind `keys` in a sockstat file, with their protocols.
+def parse_sockets(text: str) -> tuple[list[Count], list[Count]]:
+    """Return the counts of a sockstat file: of what is there, of what was closed.
 
-    `used`, `inuse` and `tw` are the container's own; others are the whole host's.
+    Only the container's own: others are the whole host's.
     """
-    found = []
+    present: list[Count] = []
+    closed: list[Count] = []
     for line in text.splitlines():
         protocol, *words = line.split()
         for key, value in zip(words[::2], words[1::2], strict=False):
-            if key in keys:
-                found.append((protocol, key, int(value)))
-    return found
+            if key in {"used", "inuse"}:
+                present.append((protocol, key, int(value)))
+            elif key == "tw":
+                closed.append((protocol, key, int(value)))
+    return present, closed
 
 
 class Text:
@@ -172,13 +177,13 @@ class Observer:
 
     def observe(self) -> dict[str, object]:
         """Return it as it is now; two of these can be compared."""
-        sockets = [text.read() for text in self._sockets]
+        sockets = [parse_sockets(text.read()) for text in self._sockets]
         return {
             "mounts": self._mounts.read(),
             "ipc": [text.read() for text in self._ipc],
-            "sockets": [parse_sockets(text, "used", "inuse") for text in sockets],
+            "sockets": [own for own, _ in sockets],
             # One that has been closed stays for a minute, and keeps its port.
-            "connections": [parse_sockets(text, "tw") for text in sockets],
+            "connections": [closed for _, closed in sockets],
             "space": [_filled(path) for path in self._places],
             "files": [_names(path) for path in (*self._places, MQUEUE)],
         }

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from images.runner_kernel import Gauge
 
 TICK_S = 0.05
+PROCESSORS = posix.cpu_count() or 1
 MEANWHILE_S = 0.003
 """Who runs for less is not disturbed: what has just begun wants all processors."""
 STDIN_BYTES_MAX = 8 << 20
@@ -206,8 +207,11 @@ class Step:
 
     def _keep_limits(self) -> None:
         """Stop the step when its time is over."""
-        if time.monotonic() >= self._started + self._limits.wall_s:
+        elapsed_s = time.monotonic() - self._started
+        if elapsed_s >= self._limits.wall_s:
             self.stopped = self.stopped or "wall"
+        elif elapsed_s * PROCESSORS < self._limits.cpu_s:
+            return  # so much can't have been used yet
         elif (self._cpu.since(self._cpu_started) or 0) >= self._limits.cpu_s * 1e3:
             self.stopped = self.stopped or "cpu"
 

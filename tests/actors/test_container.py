@@ -356,6 +356,34 @@ def test_the_scrub_is_measured(world: World, box: Box) -> None:
     assert total() - before == pytest.approx(2)
 
 
+def test_a_scrub_that_is_told_with_the_end_took_what_the_runner_says(box: Box) -> None:
+    def total() -> float:
+        return REGISTRY.get_sample_value("warmbox_scrub_seconds_sum") or 0
+
+    before = total()
+    box.busy()
+    box.twin.put(wire.DONE, evidence())
+    box.twin.say(wire.READY, {"scrub_ms": 1500.0})
+    assert total() - before == pytest.approx(1.5)
+    box.tell(make_run())
+    box.twin.done()
+    box.twin.say(wire.READY, {"scrub_ms": 1e9})
+    # Not longer than we would have waited
+    most_s = CONFIG.scrub_s + CONFIG.grace_s
+    assert total() - before == pytest.approx(1.5 + most_s)
+
+
+def test_a_job_is_told_whether_others_wait(box: Box) -> None:
+    box.idle()
+    for others_wait in (True, False):
+        box.tell(replace(make_run(), others_wait=others_wait))
+        ((kind, payload),) = box.twin.take()
+        assert kind == wire.JOB
+        assert json.loads(wire.unpack_job(payload)[0])["others_wait"] is others_wait
+        box.twin.done()
+        box.twin.ready()
+
+
 def test_a_job_for_a_container_that_is_not_idle_is_given_back(box: Box) -> None:
     box.busy()
     box.tell(make_run(make_job("j2")))

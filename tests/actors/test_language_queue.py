@@ -199,8 +199,8 @@ def test_a_dispatched_job_goes_to_the_container(world: World, queue: Queue) -> N
     lease = queue.deliver()
     queue.forget()
     world.clock.advance(1.5)
-    queue.tell(DispatchJob("one"))
-    assert queue.one.take() == [RunJob(lease, 1, 1.5)]
+    queue.tell(DispatchJob("one", others_wait=True))
+    assert queue.one.take() == [RunJob(lease, 1, 1.5, others_wait=True)]
     assert queue.scheduler.take() == [JobsWaiting("python", 0)]
     assert gauge() == 0
 

@@ -198,6 +198,7 @@ def test_a_job_is_sent_with_its_files_stdin_and_limits() -> None:
             }
         ],
         "warm": False,
+        "others_wait": False,
     }
     assert blobs == b"print()\xff\0in"
 

@@ -123,6 +123,30 @@ def test_no_more_jobs_run_than_there_are_slots(plan: Plan) -> None:
     assert plan.dispatched() == [1]
 
 
+def test_it_says_whether_others_have_to_wait(plan: Plan) -> None:
+    def said(language: str = "python") -> list[bool]:
+        told = plan.queues[language].take()
+        return [m.others_wait for m in told if isinstance(m, DispatchJob)]
+
+    plan.idle(1, 2)
+    plan.wait(1)
+    assert said() == [False]
+    # Given two more jobs, and one slot
+    plan.wait(2)
+    assert said() == [True]
+    plan.tell(SlotFreed(box(1)), SlotFreed(box(2)))
+    # Given two slots, and a container for each job
+    plan.idle(1, 2)
+    assert said() == [False]
+
+
+def test_who_waits_for_a_container_waits(plan: Plan) -> None:
+    plan.wait(1, "c")
+    plan.idle(1)
+    plan.wait(1)
+    assert plan.queues["python"].take()[-1] == DispatchJob(box(1), others_wait=True)
+
+
 def test_who_was_busy_last_is_first(plan: Plan) -> None:
     plan.idle(1, 2, 3)
     plan.wait(1)

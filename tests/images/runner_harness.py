@@ -108,6 +108,8 @@ class Box:
         self.clean = True
         self._decoder = wire.Decoder(wire.RUNNER_KINDS, wire.REPLY_BYTES_MAX)
         self._frames: Queue[Frame | None] = Queue()
+        self.reads: list[list[int]] = []
+        """The kinds of the frames that each read has ended."""
         self.is_direct = False
         self._ahead: deque[Frame] = deque()
         self.attached = engine.start(self.defaults)
@@ -132,7 +134,9 @@ class Box:
         direct = self.is_direct
         receive = self.attached.receive_direct if direct else self.attached.receive
         while data := receive():
-            for frame in self._decoder.feed(data):
+            frames = self._decoder.feed(data)
+            self.reads.append([kind for kind, _ in frames])
+            for frame in frames:
                 self._frames.put(frame)
         if direct == self.is_direct:
             self._frames.put(None)
@@ -184,7 +188,12 @@ class Box:
             limits,
             0.0,
         )
-        return job_frame(job, self.defaults, options.get("compile_s", 10))
+        return job_frame(
+            job,
+            self.defaults,
+            options.get("compile_s", 10),
+            others_wait=options.get("others_wait", False),
+        )
 
     def run_commands(self, *commands: str) -> Report:
         """Run shell commands as the language's steps, whatever its own would be."""

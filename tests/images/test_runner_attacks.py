@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -41,6 +42,7 @@ def attack(boxes: Boxes, source: str, **options: float) -> Report:
 
 def assert_as_new(box: Box) -> None:
     look = """
+import json
 import os
 def uids():  # of all that isn't root's: ours, and the next job's who waits
     for pid in filter(str.isdigit, os.listdir("/proc")):
@@ -122,6 +124,7 @@ if os.fork() == 0:
         os.write(1, b"x"); time.sleep(0.001)
 """,
     "a forking daemon": """
+import json
 import os
 if os.fork() == 0:
     os.setsid()
@@ -169,6 +172,7 @@ for number in range(20000):
     except OSError: break
 """,
     "a deep tree": """
+import json
 import os
 try:
     while True: os.mkdir("a"); os.chdir("a")
@@ -209,6 +213,7 @@ LIBC = "import ctypes\nlibc = ctypes.CDLL(None)\n"
 def test_there_are_no_message_queues_either(boxes: Boxes) -> None:
     box = boxes.start("python", seccomp=None)
     source = """
+import json
 import os
 print(libc.mq_open(b"/left", 0o102, 0o600, 0))
 try: os.open("/dev/mqueue/left", os.O_CREAT)
@@ -233,6 +238,7 @@ def test_a_process_of_ours_that_was_slowed_down_is_noticed(
     # Only gVisor lets a program do this, so we do it
     box = boxes.start("python")
     slow = f"""
+import json
 import os
 pids = sorted(int(name) for name in os.listdir("/proc") if name.isdigit())
 os.setpriority(os.PRIO_PROCESS, pids[{turn}], 5)
@@ -320,9 +326,25 @@ def test_a_container_whose_next_process_died_is_not_clean(
     }
 
 
+@pytest.mark.parametrize("language", ["python", "bash", "javascript"])
+def test_a_child_that_never_began_is_no_end_of_a_job(
+    boxes: Boxes, language: str
+) -> None:
+    box = boxes.start(language)
+    header, blobs = wire.unpack_job(box.job("")[5:])
+    job = json.loads(header)
+    job["files"] *= 2
+    box.send(wire.JOB, wire.pack_job(json.dumps(job).encode(), [blobs]))
+    report = box.report()
+    assert report.done is None
+    assert report.dirty is not None
+    assert report.dirty["reason"].startswith("a child failed: !FileExistsError")
+
+
 HUNGRY = {
     "one": "x = []\nwhile True: x.append(bytearray(1 << 20))",
     "many": """
+import json
 import os
 for _ in range(60):
     if os.fork() == 0:
@@ -411,6 +433,7 @@ def test_a_program_starts_as_under_a_shell(boxes: Boxes, language: str) -> None:
 
 def test_our_processes_are_closed_to_a_program(boxes: Boxes) -> None:
     look = r"""
+import json
 import os
 reached = []
 def tried(what, act):
@@ -472,6 +495,7 @@ def test_a_program_has_no_descriptor_but_its_streams(boxes: Boxes) -> None:
 def test_when_a_job_wrote_is_not_for_the_next_to_know(boxes: Boxes) -> None:
     box = boxes.get("python")
     times = """
+import json
 import os
 for folder in ("/tmp", "/dev/shm"):
     {act}

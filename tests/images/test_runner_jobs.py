@@ -101,6 +101,52 @@ def test_no_job_is_lost_and_nothing_grows(
         assert anonymous_mb(box) <= memory + 1
 
 
+# ------------------------------------------------------------ while others wait
+
+
+def come_together(box: Box) -> bool:
+    """Tell whether the last job's end and READY came in one."""
+    return {wire.DONE, wire.READY} <= set(box.reads[-1])
+
+
+@pytest.mark.parametrize("language", ["python", "javascript", "bash", "c"])
+def test_where_others_wait_the_end_is_told_with_ready(
+    boxes: Boxes, language: str
+) -> None:
+    box = boxes.get(language)
+    together = 0
+    for _ in range(20):
+        report = box.run(HELLO[language], others_wait=True)
+        assert (report.outcome, report.stdout) == ("success", b"hello\n")
+        assert report.clean, report.dirty
+        assert report.scrub_ms
+        together += come_together(box)
+    assert together
+
+
+LEFT = {
+    "files": "for i in range(4000): open(f'/tmp/{i}', 'w').close()",
+    "process": """
+import os, time
+if os.fork() == 0:
+    os.closerange(0, 3)
+    time.sleep(60)
+""",
+}
+
+
+@pytest.mark.parametrize("left", LEFT)
+def test_a_long_scrub_keeps_nobody_waiting_for_the_end(boxes: Boxes, left: str) -> None:
+    box = boxes.get("python")
+    apart = 0
+    for _ in range(5):
+        report = box.run(LEFT[left], others_wait=True)
+        assert report.outcome == "success", report.stderr
+        assert report.clean, report.dirty
+        apart += not come_together(box)
+    assert apart
+
+
 def test_a_container_ends_with_its_uids(boxes: Boxes) -> None:
     with boxes.start("bash", uids=4) as box:
         reports = [box.run("id -u") for _ in range(3)]
