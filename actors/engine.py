@@ -357,6 +357,7 @@ class Engine:
         """
         asked_at = told_at = time.monotonic()
         deadline = asked_at + timeout_s
+        asked: dict[str, gevent.Greenlet[..., bool]] = {}
         while True:
             ours = self._ours()
             left = len(ours) + self._starts
@@ -366,7 +367,9 @@ class Engine:
             if now - asked_at >= SWEEP_ASK_S:
                 asked_at = now
                 for container_id in ours:
-                    gevent.spawn(self._remove, container_id)
+                    # An engine that hangs would collect what it is asked.
+                    if container_id not in asked or asked[container_id].ready():
+                        asked[container_id] = gevent.spawn(self._remove, container_id)
             if now - told_at >= SWEEP_TELL_S:
                 told_at = now
                 log.info("waiting for Docker to remove %d containers", left)

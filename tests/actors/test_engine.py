@@ -28,6 +28,8 @@ class ClientTwin:
         self.removed = Event()
         self.removing: set[str] = set()
         self.listed, self.creating, self.may_create = Event(), Event(), Event()
+        self.may_remove = Event()
+        self.may_remove.set()
 
     def containers(self, *, all: bool, filters: dict[str, str]) -> list[dict[str, str]]:  # noqa: A002
         assert all
@@ -42,6 +44,7 @@ class ClientTwin:
     def remove_container(self, container_id: str, *, force: bool) -> None:
         assert force
         self.calls.append("remove")
+        self.may_remove.wait()
         self.removing.add(container_id)
         self.removed.set()
 
@@ -114,6 +117,18 @@ def test_a_sweep_tells_what_docker_does_not_remove_in_time(
 ) -> None:
     client = ClientTwin("a", "b", polls=1 << 30)
     assert engine_with(client, monkeypatch).sweep(0.01) == 2
+
+
+def test_an_engine_that_hangs_is_asked_once_for_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = ClientTwin("a", "b")
+    client.may_remove.clear()
+    engine = engine_with(client, monkeypatch)
+    assert engine.sweep(0.05) == 2
+    assert client.calls == ["remove", "remove"]
+    client.may_remove.set()
+    assert engine.sweep(30) == 0
 
 
 def test_closing_waits_for_a_start_under_way_and_lets_no_other_begin(
