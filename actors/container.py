@@ -40,7 +40,7 @@ from actors.messages import (
     SlotFreed,
     Started,
 )
-from actors.outcome import job_result
+from actors.outcome import job_result, scrub_seconds
 from actors.output_buffer import OutputBuffer
 from actors.runner_link import RunnerLink
 from actors.sandbox import compile_wall_s, job_frame
@@ -220,7 +220,7 @@ class Container(Actor):
             self._count_output(len(payload))
             self._output.add(self._phase, stream, payload)
         elif kind == wire.READY and self._state in {"starting", "scrubbing"}:
-            self._clean(float(json.loads(payload)["scrub_ms"]) / 1e3)
+            self._clean(json.loads(payload))
         elif kind == wire.PHASE and self._run is not None:
             self._begin(_phase(json.loads(payload)["phase"]))
         elif kind == wire.DONE and self._state == "busy":
@@ -254,12 +254,8 @@ class Container(Actor):
             "deadline", limit_s + self._config.scrub_s + self._config.grace_s
         )
 
-    def _clean(self, scrub_s: float) -> None:
-        """Be idle, or end if this was the last job.
-
-        scrub_s: what the runner says that its scrub took. We may have been told of it
-        along with the end before it.
-        """
+    def _clean(self, evidence: dict[str, Any]) -> None:
+        """Be idle, or end if this was the last job."""
         self._ready_memory_mb = self._memory_mb
         self.cancel_timer("start")
         self.cancel_timer("scrub")
@@ -273,8 +269,7 @@ class Container(Actor):
             self.cancel_timer("prefer")
             self._jobs += 1
             self._fact.jobs = self._jobs
-            most_s = self._config.scrub_s + self._config.grace_s
-            taken_s = min(max(self.now() - self._done_at, scrub_s), most_s)
+            taken_s = scrub_seconds(evidence, self._done_at, self.now())
             instruments.scrub_seconds.observe(taken_s)
         reason = self._reason_to_end()
         if reason:

@@ -409,7 +409,7 @@ class DispatchJob:
 
     container: str
     others_wait: bool = False
-    """Whether there are jobs for which nothing is free after this."""
+    """Whether jobs wait that can't be dispatched now, of whatever language."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -428,7 +428,7 @@ class RunJob:
     queued_s: float
     """How long the job has waited, for its usage."""
     others_wait: bool = False
-    """Whether there are jobs for which nothing is free meanwhile."""
+    """Whether jobs wait that could not be dispatched either, of whatever language."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -271,7 +271,7 @@ def job_frame(
 
     waits_in_mb: the container's memory when what waits in it was started; None is the
     language's own.
-    others_wait: nobody's end is worth more than that the container is free again.
+    others_wait: see `RunJob`; then this one's end may come along with READY.
     """
     language = defaults.language
     names = [file.name for file in job.files]

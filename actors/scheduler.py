@@ -192,7 +192,7 @@ class Scheduler(Actor):
             self._idle[language][container] = since
 
     def _others_wait(self) -> bool:
-        """Tell whether there are jobs for which nothing is free."""
+        """Tell whether jobs wait that can't be dispatched now, of whatever language."""
         is_full = len(self._running) >= self._running_max
         return any(self._waiting.values()) and (is_full or not self._next_language())
 

@@ -278,10 +278,11 @@ def program(uid: int, fds: list[int]) -> None:
     posix.chdir(WORK)
     if spec["files"] is not None:
         stage(spec["files"])
+    if spec["then"] != "exit":
+        set_limits(spec["limits"])
+    say(control, b"+")
     if spec["then"] == "exit":
-        say(control, b"+")
         posix._exit(0)
-    set_limits(spec["limits"])
     if spec["then"] == "exec":
         execute(spec["argv"], spec["env"])
     sys.modules.pop("resource", None)  # wait4 imports it to name what it returns

@@ -21,8 +21,10 @@ can't signal. Then DONE goes to the host with the evidence, and the scrub begins
 the kernel shows no process of the job any more, the runner removes all that the job
 left (runner_cleaner.py); then the kernel is asked whether all is as it was
 (runner_kernel.py). READY says that the container is proven clean. In any other case
-DIRTY says why, and the host destroys the container. Where other jobs wait for it, DONE
-is held back for a moment: a quick scrub is over by then, and both go in one write.
+DIRTY says why, and the host destroys the container. Where other jobs wait, DONE is held
+back for a moment: most scrubs are over by then, and both go in one write. Whatever the
+scrub waits for, it waits only so long before DONE is written; only a runner that gets
+no processor keeps it longer, and one that dies in that moment has its job run again.
 
 This is `posix` where others import `os`: that brings two more modules, and 0.4 MB to
 each container that idles.
@@ -84,8 +86,8 @@ MEMORY_SLACK_BYTES = 16 << 20
 START_S = 20
 PAUSE_S = 0.002
 HOLD_END_S = 0.002
-"""Where others wait, the end is told along with a scrub that is as quick as this. To be
-told of it wakes the host, which takes our processor for longer than the scrub does."""
+"""For how long an end is held. To be told of it wakes the host, which takes our
+processor for longer than the scrub does."""
 LAGGING = {"space", "memory", "sockets"}
 MAKE_FOLDERS = b""
 GO = b"g"
@@ -193,9 +195,12 @@ class Runner:
         return {1, self.launcher.pid, *making}
 
     def settle(self, deadline: float) -> None:
-        """Have it known who the next job's children are."""
-        if self.making:
-            self.making.settle(deadline)
+        """Have it known who the next job's children are; nothing is held for it."""
+        while self.making and not self.making.pids:
+            held_s = self.host.let_go()
+            until = deadline if held_s is None else time.monotonic() + held_s
+            if held_s is None or wait_readable(self.launcher.socket.fileno(), until):
+                self.launcher.receive(deadline)
 
     def starter_options(self) -> dict[str, object]:
         """Return what the starter is executed with, before any job is known."""
@@ -236,6 +241,7 @@ class Runner:
             "cpu_ms": self.job_cpu_ms(cpu, others_ms),
             "memory_kb": self.peak_memory_kb(),
         }
+        ended_at = time.monotonic()
         if job.get("others_wait"):  # a host of before does not say it
             self.host.hold(wire.DONE, runner_json.dumps(done), HOLD_END_S)
         else:
@@ -245,7 +251,8 @@ class Runner:
         started = time.monotonic()
         self.ask_for_next()
         self.scrub(started + self.config["scrub_s"])
-        self.ready({"scrub_ms": round((time.monotonic() - started) * 1e3, 3)})
+        scrub_ms = round((time.monotonic() - started) * 1e3, 3)
+        self.ready({"scrub_ms": scrub_ms, "ended_at": ended_at})
 
     def run_step(
         self,
@@ -263,8 +270,8 @@ class Runner:
         if not ended or not (is_last or self.is_undisturbed()):
             self.kill()
         step.finish()
-        if child is not self.starter and (complaint := child.complaint()):
-            raise Dirty("a child failed: " + complaint)
+        if child is not self.starter and step.stopped is None:
+            child.expect(b"+", time.monotonic())  # it has ended: what it said is there
         return step
 
     def begin(
@@ -413,12 +420,13 @@ class Runner:
     def verify(self, deadline: float) -> None:
         """Compare with the baseline; raises Dirty with what differs for good."""
         while found := self.differences():
-            self.host.let_go()
+            held_s = self.host.let_go()
             # A dying process leaves a moment later; what it held may need another.
             for_good = "processes" not in found and not LAGGING.issuperset(found)
             if for_good or time.monotonic() > deadline:
                 raise Dirty("left behind: " + ", ".join(found))
-            wait_readable(self.wake, time.monotonic() + PAUSE_S)
+            pause_s = PAUSE_S if held_s is None else min(held_s, PAUSE_S)
+            wait_readable(self.wake, time.monotonic() + pause_s)
 
     def differences(self) -> list[str]:
         """Name what is not as it was before the first job."""

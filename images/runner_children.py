@@ -88,14 +88,6 @@ class Child:
         except OSError:
             return b""
 
-    def complaint(self) -> str:
-        """Return why a child that has ended never got to its program, if it didn't."""
-        self.control.setblocking(False)
-        try:
-            return self.control.recv(_MESSAGE_BYTES).decode("utf-8", "replace")
-        except OSError:
-            return ""
-
     def expect(self, word: bytes, deadline: float) -> None:
         """Take the word that says that all went well."""
         answer = self.answer(deadline)

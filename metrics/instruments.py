@@ -71,7 +71,7 @@ container_retirements_total = Counter(
 )
 scrub_seconds = Histogram(
     "warmbox_scrub_seconds",
-    "Time from a job's end until its container is proven clean.",
+    "Time from a job's end in its container until we know that it is proven clean.",
     buckets=_SCRUB_SECONDS,
     registry=REGISTRY,
 )

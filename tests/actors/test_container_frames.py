@@ -44,18 +44,22 @@ values = st.recursive(
     ),
     max_leaves=4,
 )
-FIELDS = (*evidence(), "reason", "out_of_memory")
+FIELDS = (*evidence(), "reason", "out_of_memory", "scrub_ms", "ended_at")
 
 
 def with_changes(changes: dict[str, Any]) -> bytes:
-    """Return what a runner says in DONE, with some fields that are not so."""
-    said = {**evidence(compile=evidence(phase="compile")), "reason": "", **changes}
-    said.setdefault("out_of_memory", False)
+    """Return what a runner says in any frame, with some fields that are not so."""
+    said = {**evidence(compile=evidence(phase="compile")), "reason": ""}
+    said |= {"out_of_memory": False, "scrub_ms": 1.0, **changes}
     return json.dumps(said).encode()
 
 
 def done(**changes: Any) -> bytes:
     return wire.encode(wire.DONE, with_changes(changes))
+
+
+def ready(**changes: Any) -> bytes:
+    return wire.encode(wire.READY, with_changes(changes))
 
 
 payloads = (
@@ -94,6 +98,8 @@ def _counted_from_zero() -> None:
 @example("busy", [wire.encode(wire.DONE, DEEP)], False, False)
 @example("busy", [done(wall_ms="1")], False, True)
 @example("busy", [done(cpu_ms=10**400)], True, True)
+@example("scrubbing", [ready(scrub_ms=10**400)], False, False)
+@example("scrubbing", [ready(ended_at=float("nan"))], False, False)
 @example("busy", [wire.encode(wire.PHASE, b'{"phase": []}')], False, False)
 def test_a_stream_ends_its_container_or_does_no_harm(
     caplog: pytest.LogCaptureFixture,

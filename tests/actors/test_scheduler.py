@@ -134,10 +134,15 @@ def test_it_says_whether_others_have_to_wait(plan: Plan) -> None:
     # Given two more jobs, and one slot
     plan.wait(2)
     assert said() == [True]
-    plan.tell(SlotFreed(box(1)), SlotFreed(box(2)))
-    # Given two slots, and a container for each job
+    # Given a scheduler that hears of two jobs before it may dispatch the first
+    plan.world.stop("scheduler")
+    plan.start()
+    said()
     plan.idle(1, 2)
-    assert said() == [False]
+    plan.wait(2)
+    assert said() == []
+    plan.hold_no_slot(*plan.boxes)
+    assert said() == [False, False]
 
 
 def test_who_waits_for_a_container_waits(plan: Plan) -> None:

@@ -82,7 +82,7 @@ class Size:
     languages: tuple[str, ...]
 
 
-FULL = Size(5, 2, 1, 128, 6, Plan(10_000, 1000), 10_000, 100, 60, tuple(STEPS))
+FULL = Size(5, 3, 2, 128, 6, Plan(10_000, 1000), 10_000, 100, 60, tuple(STEPS))
 QUICK = Size(
     1, 1, 0.7, 32, 4, Plan(1000, 100), 1000, 10, 12, ("python", "javascript", "c")
 )
@@ -128,6 +128,7 @@ class Bench:
 
     def _latency(self, site: Site) -> None:
         for workload in self._workloads:
+            await_quiet(QUIET_S)  # compilers wake up that the one before has used
             found = latencies_of(site, workload, WAYS, self._size.latency_s)
             for way, times in found.items():
                 self._results.latencies(workload.name, way).add(times)
@@ -151,7 +152,7 @@ class Bench:
     def _cpu(self, service: ServiceProcess, site: Site) -> None:
         meter = CostMeter(service, site, "python")
         for way in (STREAM, WAIT, BARE, NAIVE, EXEC):
-            costs = meter.job_ms(way, HELLO, self._size.throughput_s * 2)
+            costs = meter.job_ms(way, HELLO, self._size.throughput_s)
             rounds = self._results.cpu.setdefault(way, {})
             for process, cost in costs.items():
                 rounds.setdefault(process, []).append(cost)

@@ -113,7 +113,9 @@ def _noise(results: Results) -> str:
         f"Noise: before each of {len(results.mood)} rounds, others used {others} "
         f"cores, and one and the same loop took {p50} ms at the median and {p95} ms "
         "at p95. All ways took turns in each round. Figures are medians of the rounds, "
-        "with the lowest and the highest; ratios are taken within a round."
+        "with the lowest and the highest; ratios are taken within a round. What is "
+        "compared at its best is compared at the number of clients at which its "
+        "median is highest."
     )
 
 

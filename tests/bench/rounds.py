@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Any
 
 from spread import Spread, percentile, ratios, spread
@@ -95,8 +96,8 @@ class Results:
 
 
 def best(by_clients: dict[str, Rounds]) -> Rounds:
-    """Return each round's highest rate, whatever the number of clients.
+    """Return the rates at the number of clients at which the median is highest.
 
-    A round that was interrupted lacks some, and is left out.
+    Not each round's highest rate: of so many readings that is the luckiest one.
     """
-    return [max(rates) for rates in zip(*by_clients.values(), strict=False)]
+    return max(by_clients.values(), key=median)

@@ -9,7 +9,7 @@ import pytest
 from burst import Plan, fairness, summary
 from report import BEGIN, END, write_report
 from requirements import requirements
-from rounds import Results
+from rounds import Results, best
 from sandbox_costs import Counts, retired_between, scrub_bound_ms
 from spread import Spread, percentile, ratios, spread
 from ways import BARE, STREAM
@@ -61,6 +61,10 @@ def test_latency_is_compared_by_the_medians() -> None:
 def test_throughput_is_compared_with_the_others_best() -> None:
     ratio = some_results().throughput_ratio("python hello", STREAM, BARE, 32)
     assert ratio == Spread(2.5, 2.0, 3.0)
+
+
+def test_one_lucky_round_is_not_the_best() -> None:
+    assert best({"2": [10, 11, 10], "8": [5, 50, 5]}) == [10, 11, 10]
 
 
 def test_requirements_tell_met_missed_and_not_measured_apart() -> None:

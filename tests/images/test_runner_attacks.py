@@ -42,7 +42,6 @@ def attack(boxes: Boxes, source: str, **options: float) -> Report:
 
 def assert_as_new(box: Box) -> None:
     look = """
-import json
 import os
 def uids():  # of all that isn't root's: ours, and the next job's who waits
     for pid in filter(str.isdigit, os.listdir("/proc")):
@@ -124,7 +123,6 @@ if os.fork() == 0:
         os.write(1, b"x"); time.sleep(0.001)
 """,
     "a forking daemon": """
-import json
 import os
 if os.fork() == 0:
     os.setsid()
@@ -172,7 +170,6 @@ for number in range(20000):
     except OSError: break
 """,
     "a deep tree": """
-import json
 import os
 try:
     while True: os.mkdir("a"); os.chdir("a")
@@ -213,7 +210,6 @@ LIBC = "import ctypes\nlibc = ctypes.CDLL(None)\n"
 def test_there_are_no_message_queues_either(boxes: Boxes) -> None:
     box = boxes.start("python", seccomp=None)
     source = """
-import json
 import os
 print(libc.mq_open(b"/left", 0o102, 0o600, 0))
 try: os.open("/dev/mqueue/left", os.O_CREAT)
@@ -238,7 +234,6 @@ def test_a_process_of_ours_that_was_slowed_down_is_noticed(
     # Only gVisor lets a program do this, so we do it
     box = boxes.start("python")
     slow = f"""
-import json
 import os
 pids = sorted(int(name) for name in os.listdir("/proc") if name.isdigit())
 os.setpriority(os.PRIO_PROCESS, pids[{turn}], 5)
@@ -344,7 +339,6 @@ def test_a_child_that_never_began_is_no_end_of_a_job(
 HUNGRY = {
     "one": "x = []\nwhile True: x.append(bytearray(1 << 20))",
     "many": """
-import json
 import os
 for _ in range(60):
     if os.fork() == 0:
@@ -433,7 +427,6 @@ def test_a_program_starts_as_under_a_shell(boxes: Boxes, language: str) -> None:
 
 def test_our_processes_are_closed_to_a_program(boxes: Boxes) -> None:
     look = r"""
-import json
 import os
 reached = []
 def tried(what, act):
@@ -495,7 +488,6 @@ def test_a_program_has_no_descriptor_but_its_streams(boxes: Boxes) -> None:
 def test_when_a_job_wrote_is_not_for_the_next_to_know(boxes: Boxes) -> None:
     box = boxes.get("python")
     times = """
-import json
 import os
 for folder in ("/tmp", "/dev/shm"):
     {act}

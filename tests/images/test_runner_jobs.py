@@ -114,14 +114,24 @@ def test_where_others_wait_the_end_is_told_with_ready(
     boxes: Boxes, language: str
 ) -> None:
     box = boxes.get(language)
-    together = 0
-    for _ in range(20):
-        report = box.run(HELLO[language], others_wait=True)
+    together = {True: 0, False: 0}
+    for number in range(40):
+        others_wait = bool(number % 2)
+        report = box.run(HELLO[language], others_wait=others_wait)
         assert (report.outcome, report.stdout) == ("success", b"hello\n")
         assert report.clean, report.dirty
         assert report.scrub_ms
-        together += come_together(box)
-    assert together
+        together[others_wait] += come_together(box)
+    assert together[True] > together[False]
+
+
+def test_an_end_that_was_held_is_told_before_the_container_is_given_up(
+    boxes: Boxes,
+) -> None:
+    box = boxes.start("python")
+    report = box.run("bytearray(1 << 30)\nx = b'1' * (1 << 31)", others_wait=True)
+    assert report.outcome == "out_of_memory"
+    assert report.dirty == {"reason": "oom", "out_of_memory": True}
 
 
 LEFT = {
