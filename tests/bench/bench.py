@@ -143,6 +143,8 @@ class Bench:
 
     def _load(self, site: Site, workload: str, way: str, count: int) -> None:
         seconds = self._size.throughput_s
+        # Docker clears up after its containers: whoever came next would pay for that.
+        await_quiet(QUIET_S)
         loaded = throughput(site, way, [workload], count, seconds)
         self._results.rates(workload, way, count).append(loaded.rate)
         share = loaded.own_cpu_seconds / loaded.seconds

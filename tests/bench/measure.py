@@ -32,7 +32,7 @@ REST_S = {"python": 0.015}
 """Between two measurements, so that a scrub or an exit is over by then."""
 REST_OF_OTHERS_S = 0.15
 """Likewise, when a start ahead of the next job takes longer than a fork does."""
-TURNS_MIN = 3
+TURNS_MIN = 6
 EVERY = {EXEC: 3, RUN: 10}
 """Slow ways have their turn less often."""
 REST_AFTER = {EXEC: 0.3, RUN: 0.5}
