@@ -162,7 +162,7 @@ class Container(Actor):
         self._jobs = 0
         self._born_at = context.now()
         self._fact = ContainerFact(self._language, self._born_at)
-        self._done_at = 0.0
+        self._sent_at = self._done_at = 0.0
         self._retiring = ""
         self._over = False
 
@@ -269,7 +269,8 @@ class Container(Actor):
             self.cancel_timer("prefer")
             self._jobs += 1
             self._fact.jobs = self._jobs
-            taken_s = scrub_seconds(evidence, self._done_at, self.now())
+            told = self._sent_at, self._done_at
+            taken_s = scrub_seconds(evidence, *told, self.now())
             instruments.scrub_seconds.observe(taken_s)
         reason = self._reason_to_end()
         if reason:
@@ -377,6 +378,7 @@ class Container(Actor):
         compile_s = compile_wall_s(self._defaults.language)
         waits_in_mb = self._ready_memory_mb
         others_wait = self._run.others_wait
+        self._sent_at = self.now()
         self._to_runner(
             job_frame(job, self._defaults, compile_s, waits_in_mb, others_wait)
         )

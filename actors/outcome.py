@@ -20,9 +20,6 @@ STOPPED = {
 FIGURE_MAX = 2.0**53
 """Beyond it no number of a runner's means anything, and some break who reckons."""
 
-SCRUB_S_MAX = 60.0
-"""No scrub that ends well takes so long."""
-
 
 def step_outcome(evidence: Mapping[str, Any], oom: int) -> Outcome:
     """Return how one step ended.
@@ -79,21 +76,24 @@ def job_result(done: Mapping[str, Any], queued_s: float) -> JobResult:
     )
 
 
-def scrub_seconds(ready: Mapping[str, Any], end_told_at: float, now: float) -> float:
+def scrub_seconds(
+    ready: Mapping[str, Any], sent_at: float, end_told_at: float, now: float
+) -> float:
     """Return how long a container has taken from a job's end to its READY.
 
-    end_told_at: when we heard of the end, by the monotonic clock, as `now`. It may have
-    come along with READY, so the runner says, too, when it was: by the same clock, but
-    where the container has a kernel of its own. Raises KeyError or TypeError when READY
-    is not what a runner sends.
+    sent_at, end_told_at: when the job was sent, and when we heard of its end, by the
+    monotonic clock, as `now`. The end may have come along with READY, so the runner
+    says, too, when it was: by the same clock, but where the container has a kernel of
+    its own; then it is most likely not between the two. Never more than the time since
+    the job was sent. Raises KeyError or TypeError when READY is not what a runner
+    sends.
     """
     said = {"ended_at": None, **ready}  # a runner of before does not say it
     _check_figures(said, "scrub_ms", "ended_at")
-    seconds = max(now - end_told_at, (said["scrub_ms"] or 0) / 1e3)
-    ended_at = said["ended_at"]
-    if ended_at is not None and now - SCRUB_S_MAX <= ended_at <= now:
-        seconds = max(seconds, now - ended_at)
-    return min(seconds, SCRUB_S_MAX)
+    ended_at: float | None = said["ended_at"]
+    if ended_at is None or not sent_at <= ended_at <= end_told_at:
+        ended_at = min(end_told_at, now - (said["scrub_ms"] or 0) / 1e3)
+    return now - max(sent_at, ended_at)
 
 
 def _check(evidence: Mapping[str, Any]) -> None:

@@ -198,9 +198,11 @@ class Runner:
         """Have it known who the next job's children are; nothing is held for it."""
         while self.making and not self.making.pids:
             held_s = self.host.let_go()
-            until = deadline if held_s is None else time.monotonic() + held_s
-            if held_s is None or wait_readable(self.launcher.socket.fileno(), until):
-                self.launcher.receive(deadline)
+            if held_s is not None:
+                until = time.monotonic() + held_s
+                if not wait_readable(self.launcher.socket.fileno(), until):
+                    continue
+            self.launcher.receive(deadline)
 
     def starter_options(self) -> dict[str, object]:
         """Return what the starter is executed with, before any job is known."""
@@ -270,9 +272,17 @@ class Runner:
         if not ended or not (is_last or self.is_undisturbed()):
             self.kill()
         step.finish()
-        if child is not self.starter and step.stopped is None:
-            child.expect(b"+", time.monotonic())  # it has ended: what it said is there
+        if step.stopped != "cancelled":
+            self.require_begun(child)
         return step
+
+    def require_begun(self, child: Child) -> None:
+        """Raise Dirty if what has ended was not the program yet."""
+        now = time.monotonic()  # it has ended: what it said is there
+        if child is not self.starter:
+            child.expect(b"+", now)
+        elif child.has_ended():
+            child.expect(b"", now)
 
     def begin(
         self,

@@ -99,7 +99,6 @@ def _counted_from_zero() -> None:
 @example("busy", [done(wall_ms="1")], False, True)
 @example("busy", [done(cpu_ms=10**400)], True, True)
 @example("scrubbing", [ready(scrub_ms=10**400)], False, False)
-@example("scrubbing", [ready(ended_at=float("nan"))], False, False)
 @example("busy", [wire.encode(wire.PHASE, b'{"phase": []}')], False, False)
 def test_a_stream_ends_its_container_or_does_no_harm(
     caplog: pytest.LogCaptureFixture,

@@ -9,7 +9,7 @@ import pytest
 from samples import evidence
 
 from actors.messages import CompileResult, JobResult, Outcome, Usage
-from actors.outcome import job_result
+from actors.outcome import job_result, scrub_seconds
 
 KILLED = {"exit_code": None, "signal": signal.SIGKILL}
 STEP = {"exit_code": 0, "signal": None, "stopped": None, "wall_ms": 5.0}
@@ -148,3 +148,40 @@ def test_evidence_with_a_gap_is_refused(key: str) -> None:
 def test_what_no_runner_says_is_no_evidence(changes: dict[str, Any]) -> None:
     with pytest.raises((LookupError, TypeError)):
         job_result(evidence(**changes), 0)
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ({"scrub_ms": 0.5}, 2),
+        ({"scrub_ms": 2500.0}, 2.5),
+        ({"scrub_ms": None}, 2),
+        ({"scrub_ms": 1e9}, 10),
+        ({"scrub_ms": 2500.0, "ended_at": None}, 2.5),
+        ({"scrub_ms": 2500.0, "ended_at": 106.5}, 3.5),
+        # of another kernel's clock
+        ({"scrub_ms": 2500.0, "ended_at": 99.0}, 2.5),
+        ({"scrub_ms": 2500.0, "ended_at": 108.5}, 2.5),
+        ({"scrub_ms": 2500.0, "ended_at": 5000.0}, 2.5),
+    ],
+)
+def test_a_scrub_lasts_from_the_end_to_our_knowledge(
+    said: dict[str, Any], seconds: float
+) -> None:
+    taken_s = scrub_seconds(said, sent_at=100.0, end_told_at=108.0, now=110.0)
+    assert taken_s == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        {"scrub_ms": -1},
+        {"scrub_ms": 10**400},
+        {"scrub_ms": 1, "ended_at": float("nan")},
+        {"scrub_ms": 1, "ended_at": "now"},
+    ],
+)
+def test_what_no_runner_says_is_no_scrub(said: dict[str, Any]) -> None:
+    with pytest.raises((LookupError, TypeError)):
+        scrub_seconds(said, sent_at=0.0, end_told_at=1.0, now=2.0)
