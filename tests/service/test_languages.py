@@ -249,6 +249,76 @@ def test_c_has_its_mathematics_without_being_asked(
     assert (result.outcome, result.text) == ("success", f"{expected:.6f}\n{vectors}\n")
 
 
+NEEDS_LIBGCC = {
+    "a thread cancelled": r"""
+#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static void clean(void *what) { puts(what); }
+
+static void *wait(void *unused) {
+    pthread_cleanup_push(clean, "well");
+    for (;;) pause();
+    pthread_cleanup_pop(0);
+    return unused;
+}
+
+int main(void) {
+    pthread_t thread;
+    void *ended;
+    pthread_create(&thread, NULL, wait, NULL);
+    pthread_cancel(thread);
+    pthread_join(thread, &ended);
+    printf("%d\n", ended == PTHREAD_CANCELED);
+}
+""",
+    "the stack walked": r"""
+#include <stdio.h>
+#include <unwind.h>
+
+static _Unwind_Reason_Code count(struct _Unwind_Context *frame, void *frames) {
+    ++*(int *)frames;
+    return _URC_NO_REASON;
+}
+
+int main(void) {
+    int frames = 0;
+    _Unwind_Backtrace(count, &frames);
+    puts(frames > 1 ? "well\n1" : "none");
+}
+""",
+    "wide numbers divided": r"""
+#include <stdio.h>
+
+int main(int argc, char **argv) {
+    __int128 whole = ((__int128)1 << 100) / (argc + 1);
+    __float128 part = argc / 4.0Q;
+    puts(whole >> 99 == 1 && part == 0.25Q ? "well\n1" : "wrong");
+}
+""",
+    "vectors of mathematics": r"""
+#pragma GCC optimize("Ofast")
+#include <math.h>
+#include <stdio.h>
+
+int main(int argc, char **argv) {
+    double sines[64], sum = 0;
+    for (int i = 0; i < 64; i++) sines[i] = sin(i * argc);
+    for (int i = 0; i < 64; i++) sum += sines[i];
+    puts(fabs(sum - 0.096585917) < 1e-6 ? "well\n1" : "wrong");
+}
+""",
+}
+"""Programs that must link and run though libgcc is no shared one."""
+
+
+@pytest.mark.parametrize("name", NEEDS_LIBGCC)
+def test_c_has_what_its_compiler_brings(api: Api, name: str) -> None:
+    result = api.run("c", NEEDS_LIBGCC[name])
+    assert (result.outcome, result.stdout) == ("success", b"well\n1\n"), result
+
+
 def test_a_warning_is_shown_and_the_program_runs(api: Api) -> None:
     source = '#include <stdio.h>\nint main(void) { int unused; puts("ran"); }'
     result = api.run("c", source)
