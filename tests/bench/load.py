@@ -20,6 +20,8 @@ from ways import PATCHED, WAYS, Site
 from workloads import WORKLOADS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ways import Run
 
 
@@ -55,11 +57,6 @@ class Loaded:
     """What the processes used that they started; zero but for bare processes."""
     failures: list[str]
     """The first few."""
-
-    @property
-    def rate(self) -> float:
-        """Jobs a second."""
-        return self.jobs / self.seconds
 
 
 class Clients:
@@ -107,6 +104,12 @@ class Clients:
                 self._failures.append(f"{type(error).__name__}: {error}")
                 return
             next(self._done)
+
+
+def rate(loads: Iterable[Loaded]) -> float:
+    """Return the jobs a second of one load, in however many parts."""
+    loads = list(loads)
+    return sum(load.jobs for load in loads) / sum(load.seconds for load in loads)
 
 
 def children_cpu_seconds() -> float:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import bench
 import pytest
 from burst import Plan, fairness, summary
+from load import Loaded, rate
 from report import BEGIN, END, write_report
 from requirements import requirements
 from rounds import Results, best
 from sandbox_costs import Counts, retired_between, scrub_bound_ms
 from spread import Spread, percentile, ratios, spread
-from ways import BARE, STREAM
+from ways import BARE, STREAM, Site
 from workloads import WORKLOADS
 
 if TYPE_CHECKING:
@@ -56,6 +58,32 @@ def test_a_round_that_was_interrupted_is_left_out() -> None:
 def test_latency_is_compared_by_the_medians() -> None:
     ratio = some_results().latency_ratio("python hello", STREAM, BARE)
     assert ratio == Spread(0.5, 0.4, 0.6)
+
+
+def test_a_load_in_parts_has_one_rate() -> None:
+    parts = [Loaded(30, 1.0, 0, 0, []), Loaded(30, 2.0, 0, 0, [])]
+    assert rate(parts) == 20
+
+
+def test_a_machine_that_gets_slower_does_so_for_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    left = 1000
+
+    def throughput(*_: object) -> Loaded:
+        nonlocal left
+        left -= 10
+        return Loaded(left, 1.0, 0.5, 0, [])
+
+    monkeypatch.setattr(bench, "throughput", throughput)
+    monkeypatch.setattr(bench, "await_quiet", lambda _: None)
+    results = Results()
+    bench.Bench(bench.QUICK, results, lambda: None).throughput(Site(""))
+    hello = results.throughput["python hello"]
+    assert set(hello[STREAM]) == {"1", "2", "8", "32"}
+    found = [rates for ways in results.throughput.values() for rates in ways.values()]
+    assert len({tuple(rates) for cells in found for rates in cells.values()}) == 1
+    assert results.client_share[STREAM] == 0.5
 
 
 def test_throughput_is_compared_with_the_others_best() -> None:
