@@ -272,7 +272,7 @@ class Runner:
         if not ended or not (is_last or self.is_undisturbed()):
             self.kill()
         step.finish()
-        if step.stopped != "cancelled":
+        if step.stopped is None:
             self.require_begun(child)
         return step
 

@@ -72,7 +72,7 @@ class Size:
     latency_s: float
     """For one workload in one round."""
     throughput_s: float
-    """For one way and number of clients in one round, in two parts."""
+    """For one way and number of clients in one round; loads run in two parts."""
     clients_max: int
     mixed_s: float
     """All workloads at once, in one round."""

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from images import runner as runner_file
 from images import runner_host, wire
 from images.runner import Runner
 from images.runner_children import Child
 from images.runner_host import Dirty, Host
+from images.runner_step import Stdin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,6 +105,38 @@ def test_a_starter_says_nothing_of_its_beginning(runner: Runner) -> None:
     with theirs:  # whatever has inherited it
         runner.starter = Child(1, ours, ())
         runner.require_begun(runner.starter)
+
+
+def run_step(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch, child: Child, stopped: str | None
+) -> None:
+    """Have a step watched whose child has ended, or was stopped and killed."""
+    step = SimpleNamespace(
+        stopped=stopped, watch=lambda *_: stopped is None, finish=lambda: None
+    )
+    spec = {"phase": "run", "wall_s": 1, "cpu_s": 1, "output_bytes": 1}
+    for name in ("reap", "ask_for_next", "kill"):
+        monkeypatch.setattr(runner, name, lambda: None)
+    monkeypatch.setattr(runner_file, "Step", lambda *_: step)
+    monkeypatch.setattr(runner, "begin", lambda *_: child)
+    monkeypatch.setattr(runner, "launcher", None, raising=False)
+    monkeypatch.setattr(runner, "cpu", None, raising=False)
+    runner.run_step({"steps": [spec]}, spec, None, Stdin(b"", ended=True))
+
+
+def test_a_step_is_over_only_when_its_program_has_begun(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_step(runner, monkeypatch, ended(b"+"), None)
+    with pytest.raises(Dirty):
+        run_step(runner, monkeypatch, ended(b""), None)
+
+
+@pytest.mark.parametrize("stopped", ["wall", "cancelled"])
+def test_a_step_may_be_stopped_before_its_program_begins(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch, stopped: str
+) -> None:
+    run_step(runner, monkeypatch, ended(b""), stopped)
 
 
 def test_an_end_is_told_while_the_launcher_is_slow(

@@ -293,20 +293,8 @@ int main(void) {
 
 int main(int argc, char **argv) {
     __int128 whole = ((__int128)1 << 100) / (argc + 1);
-    __float128 part = argc / 4.0Q;
-    puts(whole >> 99 == 1 && part == 0.25Q ? "well\n1" : "wrong");
-}
-""",
-    "vectors of mathematics": r"""
-#pragma GCC optimize("Ofast")
-#include <math.h>
-#include <stdio.h>
-
-int main(int argc, char **argv) {
-    double sines[64], sum = 0;
-    for (int i = 0; i < 64; i++) sines[i] = sin(i * argc);
-    for (int i = 0; i < 64; i++) sum += sines[i];
-    puts(fabs(sum - 0.096585917) < 1e-6 ? "well\n1" : "wrong");
+    _Float128 part = argc / 4.0f128;
+    puts(whole >> 99 == 1 && part == 0.25f128 ? "well\n1" : "wrong");
 }
 """,
 }
