@@ -20,7 +20,7 @@ from ways import PATCHED, WAYS, Site
 from workloads import WORKLOADS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from ways import Run
 
@@ -106,9 +106,8 @@ class Clients:
             next(self._done)
 
 
-def rate(loads: Iterable[Loaded]) -> float:
+def rate(loads: Sequence[Loaded]) -> float:
     """Return the jobs a second of one load, in however many parts."""
-    loads = list(loads)
     return sum(load.jobs for load in loads) / sum(load.seconds for load in loads)
 
 
