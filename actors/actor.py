@@ -1,10 +1,10 @@
 """The base of every actor: what pykka leaves to its users.
 
-It adds, in OTP's terms: set-up as a message, so that a failing set-up is a crash
-like any other; a death notice to the supervisor on every way out; timers; and one
-`match` over the message's type. A handler is a method with the message's name in
-snake case (`RunJob` calls `run_job`); a message without one is a programmer's error
-and crashes the actor.
+It adds, in OTP's terms: turns instead of threads (dispatcher.py); set-up as a message,
+so that a failing set-up is a crash like any other; a death notice to the supervisor on
+every way out; timers; and one `match` over the message's type. A handler is a method
+with the message's name in snake case (`RunJob` calls `run_job`); a message without one
+is a programmer's error and crashes the actor.
 
 Handlers never block, never sleep and never ask another actor: whatever takes time
 runs in a greenlet of its own and comes back as a message.
@@ -17,6 +17,7 @@ import re
 import time
 from dataclasses import dataclass, field
 from functools import cache
+from queue import Empty
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -25,6 +26,7 @@ from gevent.event import Event
 
 from actors.answer import Answer
 from actors.directory import AnyRef, Directory, send
+from actors.dispatcher import Mailbox
 from actors.messages import Boot, ChildExited, Tick
 from actors.timer import Timer
 
@@ -72,19 +74,13 @@ def _snake_case(name: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
-class Actor(pykka.ThreadingActor):
+class Actor(pykka.Actor):
     """An actor with a name, a supervisor and timers."""
-
-    use_daemon_thread = True
-    is_awaited = True
-    """Whether `start` returns only when the actor has begun, and can be found.
-
-    That is when all others that can run have done so. Who starts a thousand at once
-    would get one for each turn of all the others.
-    """
 
     def __init__(self, context: Context) -> None:
         super().__init__()
+        self.actor_inbox: Mailbox
+        self.actor_inbox.work = self._work
         self.context = context
         self.name = context.name
         self.directory = context.directory
@@ -143,11 +139,20 @@ class Actor(pykka.ThreadingActor):
     def _create_future() -> pykka.Future[Any]:
         return Answer()
 
+    @staticmethod
+    def _create_actor_inbox() -> Mailbox:
+        return Mailbox()
+
     def _start_actor_loop(self) -> None:
-        if self.is_awaited:
-            super()._start_actor_loop()
-        else:
-            gevent.spawn(self._actor_loop)
+        self._actor_loop_setup()
+
+    def _work(self) -> None:
+        """Handle all messages that there are, by pykka's own loop, and its end."""
+        try:
+            self._actor_loop_running()
+        except Empty:
+            return
+        self._actor_loop_teardown()
 
     def on_start(self) -> None:
         """Only mail oneself the set-up: an exception here would go unheard.

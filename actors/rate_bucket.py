@@ -52,8 +52,6 @@ class TokenBucket:
 class RateBucket(Actor):
     """One client's bucket. Offers to go when it is full again."""
 
-    is_awaited = False  # a crowd of new clients comes at once
-
     def __init__(
         self, context: Context, client: str, per_second: float, burst: int
     ) -> None:
