@@ -163,6 +163,8 @@ class Container(Actor):
         self._born_at = context.now()
         self._fact = ContainerFact(self._language, self._born_at)
         self._sent_at = self._done_at = 0.0
+        self._owes_slot = False
+        """Whether the scheduler is yet to hear that the job has ended."""
         self._retiring = ""
         self._over = False
 
@@ -210,6 +212,9 @@ class Container(Actor):
                 self._retire("protocol")
             if self._retiring:
                 return
+        if self._owes_slot:
+            self._owes_slot = False
+            self.tell(self._scheduler, SlotFreed(self.name))
         if self._output.size:
             self._flush_soon()
 
@@ -284,6 +289,7 @@ class Container(Actor):
         self._tell_idle()
 
     def _tell_idle(self) -> None:
+        self._owes_slot = False  # to be idle says so
         idle = ContainerIdle(self.name, self._language, self._wakes)
         self.tell(self._scheduler, idle)
 
@@ -438,7 +444,7 @@ class Container(Actor):
         self.cancel_timer("flush")
         self._flush_due = False
         self._done_at = self.now()
-        self.tell(self._scheduler, SlotFreed(self.name))
+        self._owes_slot = True
 
     # ------------------------------------------------------------------- output
 

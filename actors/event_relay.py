@@ -103,9 +103,10 @@ class EventRelay(Actor):
             if numbered and self._logs[event.job_id].watchers:
                 fresh.setdefault(event.job_id, []).extend(numbered)
         for job_id, shown in fresh.items():
-            watchers = self._logs[job_id].watchers
+            log = self._logs[job_id]
             batch = tuple(shown)
-            watchers[:] = [deliver for deliver in watchers if deliver(batch)]
+            staying = [deliver for deliver in log.watchers if deliver(batch)]
+            log.watchers[:] = staying if log.state != "done" else ()
         self._settle()
 
     def _append(self, event: JobEvent) -> tuple[NumberedEvent, ...]:

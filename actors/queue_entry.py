@@ -78,7 +78,7 @@ def measure(language: str, entry: Entry, now: float) -> None:
     total_ms = (now - entry.since) * 1e3
     for phase, ms in (*phases(result.usage), ("total", total_ms)):
         if ms is not None:
-            instruments.job_seconds.labels(language, phase).observe(ms / 1e3)
+            instruments.job_seconds_of(language, phase).observe(ms / 1e3)
 
 
 def phases(usage: Usage) -> list[tuple[str, float | None]]:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import errno
 import io
-import re
 import socket
 import time
 from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from gevent.pywsgi import Input, OldMessage, WSGIHandler
+from gevent.pywsgi import Input, WSGIHandler
 
+from gateway.head import is_request_line, read_head
 from gateway.problems import CONTENT_TYPE, KINDS, Problem
 from gateway.replies import LastChunk
 from metrics import instruments
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from _typeshed import WriteableBuffer
 
@@ -29,11 +29,6 @@ _DISCARD_S = 2.0
 _AT_ONCE_S = 1e-6
 _PIECE_BYTES = 65536
 _DEAD_PEER_MS = 60_000
-_FIELDS_MAX = 100
-_FIELD_BYTES_MAX = 65536
-_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_REQUEST_LINE = re.compile(rf"{_NAME} [!-~\x80-\xff]+ HTTP/1\.[0-9]\r?\n")
-_FIELD = re.compile(rf"({_NAME}):([\t -~\x80-\xff]*)\r?\n")
 _PEER_IS_GONE = (
     errno.ECONNABORTED,
     errno.ECONNRESET,
@@ -135,28 +130,12 @@ class Connection(WSGIHandler):
             self.socket.shutdown(socket.SHUT_RD)
 
     def MessageClass(self, fp: Any, *_args: Any) -> Any:  # noqa: N802 - pywsgi's name
-        """Read the header fields, strictly (RFC 9112, section 5).
+        """Read the header fields."""
+        return read_head(fp, self.request_version or "")
 
-        pywsgi would have the parser for mail do it, which takes longer than all else
-        that a request needs, and takes a line without a colon for the body's first.
-        Nothing is forgiven in which a proxy could see another header than we do.
-        """
-        headers: Any = OldMessage()
-        for _ in range(_FIELDS_MAX):
-            line = fp.readline(_FIELD_BYTES_MAX)
-            if line in {b"\r\n", b"\n"}:
-                break
-            field = _FIELD.fullmatch(line.decode("latin-1"))
-            if field is None:
-                headers.status = "not a header"
-                return headers
-            name, value = field.groups()
-            headers._headers.append((name, value.strip("\t ")))  # noqa: SLF001 - its way
-        else:
-            headers.status = "too many"
-        if not _is_framed(headers, self.request_version or ""):
-            headers.status = "a doubt about the body's end"
-        return headers
+    def _headers(self) -> Iterator[tuple[str, str]]:
+        head: Any = self.headers  # a Head
+        yield from head.in_environ()
 
     def read_requestline(self) -> str:
         """Wait for the next request, but not for ever."""
@@ -169,7 +148,7 @@ class Connection(WSGIHandler):
 
     def read_request(self, raw_requestline: str) -> Any:
         """Read the header, but not for ever; nothing for what is no request."""
-        if not _REQUEST_LINE.fullmatch(raw_requestline):
+        if not is_request_line(raw_requestline):
             return None
         self._incoming.end_within(self.server.config.header_timeout_s)
         try:
@@ -223,10 +202,20 @@ class Connection(WSGIHandler):
                 self._uncork()
 
     def _sendall(self, data: bytes | bytearray) -> None:
-        if self._corked is None:
-            super()._sendall(data)  # type: ignore[misc]  # not in the stubs
-        else:
+        if self._corked is not None:
             self._corked += data
+            return
+        sent = self._send(data)
+        self.response_length += sent
+        if sent < len(data):
+            super()._sendall(data[sent:])  # type: ignore[misc]  # not in the stubs
+
+    def _send(self, data: bytes | bytearray) -> int:
+        """Return how much the socket has taken: mostly all."""
+        try:
+            return int(self.socket.send(data))
+        except OSError:
+            return 0  # it fails again, where that is looked at
 
     def _uncork(self) -> None:
         data, self._corked = self._corked, None
@@ -249,22 +238,6 @@ class Connection(WSGIHandler):
 
     def log_request(self) -> None:
         """Log nothing: the metrics count, and a line a request costs too much."""
-
-
-def _is_framed(headers: Any, version: str) -> bool:
-    """Tell whether all who read this header see the same end of the body.
-
-    Where a proxy in front of us and pywsgi would disagree about that, one client could
-    speak in another's name.
-    """
-    lengths = headers.get_all("Content-Length", [])
-    encodings = headers.get_all("Transfer-Encoding", [])
-    if encodings:
-        is_chunked = [encoding.lower() for encoding in encodings] == ["chunked"]
-        return is_chunked and not lengths and version != "HTTP/1.0"
-    return len(lengths) <= 1 and all(
-        length.isascii() and length.isdigit() for length in lengths
-    )
 
 
 def _refusal(status: int) -> bytes:

@@ -24,7 +24,7 @@ def reply(
     headers: Mapping[str, str] | None = None,
 ) -> Any:
     """Return the document as a response."""
-    body = encode(document).encode()
+    body = encode(document)
     return bottle.HTTPResponse(body, status, {**_HEADERS, **(headers or {})})
 
 

@@ -24,7 +24,7 @@ from gateway.views import as_utf8, encode, result
 from metrics import instruments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
 OPENING = b"retry: 2000\n: open\n\n"
 HEARTBEAT = b": alive\n\n"
@@ -86,19 +86,23 @@ def stream(
     """Yield the event stream in chunks, up to the terminal event.
 
     `is_lost` is asked when nothing has come for a while: whether the relay has
-    events that it no longer delivers to this sink. `leave` is called at the end.
+    events that it no longer delivers to this sink. `leave` is called when the stream
+    ends before the job does: after that the relay keeps no watcher.
     """
     instruments.watchers.inc()
+    has_ended = False
     try:
-        yield from _chunks(sink, heartbeat_s, is_lost)
+        has_ended = yield from _chunks(sink, heartbeat_s, is_lost)
     finally:
         instruments.watchers.dec()
-        leave()
+        if not has_ended:
+            leave()
 
 
 def _chunks(
     sink: Sink, heartbeat_s: float, is_lost: Callable[[], bool]
-) -> Iterator[bytes]:
+) -> Generator[bytes, None, bool]:
+    """Yield the chunks; return whether the job's end is among them."""
     # The first chunk brings the headers on their way, so it goes out at once.
     first = OPENING
     while True:
@@ -107,10 +111,10 @@ def _chunks(
         events = sink.take()
         yield from _encoded(first, events)
         if events and isinstance(events[-1].event.body, Finished):
-            return
+            return True
         if lagged:
             yield LAGGED
-            return
+            return False
         first = b"" if sink.wait(heartbeat_s) else HEARTBEAT
 
 
@@ -131,22 +135,22 @@ def _encoded(before: bytes, events: Iterable[NumberedEvent]) -> Iterator[bytes]:
 def encode_event(numbered: NumberedEvent) -> bytes:
     """Return one event as it travels. JSON keeps its data on one line."""
     name, data = _describe(numbered.event.attempt, numbered.event.body)
-    return f"id: {numbered.id}\nevent: {name}\ndata: {encode(data)}\n\n".encode()
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (numbered.id, name, encode(data))
 
 
-def _describe(attempt: int, body: object) -> tuple[str, dict[str, Any]]:
+def _describe(attempt: int, body: object) -> tuple[bytes, dict[str, Any]]:
     match body:
         case Output("run", stream_name, data):
-            return stream_name, {"text": as_utf8(data)}
+            return stream_name.encode(), {"text": as_utf8(data)}
         case Output("compile", stream_name, data):
-            return "compile", {"stream": stream_name, "text": as_utf8(data)}
+            return b"compile", {"stream": stream_name, "text": as_utf8(data)}
         case Queued(position):
-            return "queued", {"position": position}
+            return b"queued", {"position": position}
         case Started():
-            return "started", {"attempt": attempt}
+            return b"started", {"attempt": attempt}
         case Restarted():
-            return "restarted", {"attempt": attempt}
+            return b"restarted", {"attempt": attempt}
         case Finished(end):
-            return "finished", {**result(end), "attempt": attempt}
+            return b"finished", {**result(end), "attempt": attempt}
         case _:
             raise TypeError(f"watchers are not shown {body!r}")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
+
+import pydantic_core
 
 from actors.messages import (
     CompileResult,
@@ -18,8 +19,8 @@ from actors.messages import (
     Usage,
 )
 
-# Text goes out as it is; every str in a document comes from a strict decoder.
-encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+encode = pydantic_core.to_json
+"""JSON in UTF-8; every str in a document comes from a strict decoder."""
 
 ToText = Callable[[bytes], str]
 

@@ -40,6 +40,7 @@ def wait_for_end(
             begin()
             ended.wait(timeout_s)
         finally:
-            directory.tell(RELAY, UnwatchJob(job_id, deliver))
+            if not ended.is_set():  # after it the relay keeps no watcher
+                directory.tell(RELAY, UnwatchJob(job_id, deliver))
     found = find(directory, job_id)
     return found if isinstance(found, JobView) else None

@@ -5,6 +5,8 @@ Labels are bounded: never a client, a job or a container id.
 
 from __future__ import annotations
 
+from functools import cache
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 REGISTRY = CollectorRegistry(auto_describe=True)
@@ -104,3 +106,9 @@ loop_lag_seconds = Gauge(
     multiprocess_mode="livemax",
     registry=REGISTRY,
 )
+
+
+@cache
+def job_seconds_of(language: str, phase: str) -> Histogram:
+    """Return the one for a phase; to look it up takes longer than to observe."""
+    return job_seconds.labels(language, phase)

@@ -299,6 +299,15 @@ def test_a_jobs_end_goes_to_its_queue_and_its_slot_is_free(box: Box) -> None:
     assert gauges()["scrubbing"] == 1
 
 
+def test_an_end_that_comes_along_with_ready_is_told_as_idleness(box: Box) -> None:
+    box.busy()
+    done, ready = evidence(), {"scrub_ms": 1.0}
+    frames = [(wire.DONE, done), (wire.READY, ready)]
+    box.twin.write(b"".join(wire.encode(k, json.dumps(p).encode()) for k, p in frames))
+    assert [end.outcome for end in box.ends()] == [Outcome.SUCCESS]
+    assert box.scheduler.take() == [ContainerIdle(NAME, "python")]
+
+
 def test_a_clean_container_takes_the_next_job(box: Box) -> None:
     box.scrubbing()
     box.forget()
@@ -695,7 +704,6 @@ def test_a_runner_that_does_not_stop_a_job_is_destroyed(world: World, box: Box) 
     (end,) = box.ends()
     assert end.outcome is Outcome.TIMED_OUT
     assert "destroyed" in end.message
-    assert box.scheduler.of(SlotFreed) == [SlotFreed(NAME)]
     box.assert_destroyed("deadline")
     assert box.engine.killed == box.engine.started
 
@@ -762,7 +770,6 @@ def test_a_job_that_was_killed_for_memory_has_its_outcome(box: Box) -> None:
     box.twin.dirty("lost", out_of_memory=True)
     assert [end.outcome for end in box.ends()] == [Outcome.OUT_OF_MEMORY]
     assert box.outputs() == [("run", "stdout", b"1")]
-    assert box.scheduler.of(SlotFreed) == [SlotFreed(NAME)]
     box.assert_destroyed("oom")
 
 

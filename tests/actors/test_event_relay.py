@@ -245,6 +245,18 @@ def test_a_watcher_that_has_it_all_is_told_nothing(relay: Relay) -> None:
     assert watcher.seen() == [(2, Started())]
 
 
+def test_a_watcher_that_has_heard_of_the_end_is_forgotten(
+    world: World, relay: Relay
+) -> None:
+    relay.emit(ACCEPTED, Queued(1))
+    watcher = Watcher()
+    relay.watch(watcher)
+    relay.emit(END)
+    world.crash("relay")
+    assert watcher.seen() == [(1, Queued(1)), (2, END)]
+    assert () not in watcher.batches
+
+
 def test_a_batch_comes_as_one_and_only_to_its_watchers(relay: Relay) -> None:
     relay.emit(ACCEPTED, job_id="j1")
     relay.emit(ACCEPTED, job_id="j2")

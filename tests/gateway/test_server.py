@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 import gevent
 import pytest
 from gateway_client import Gateway, running, shown
-from gevent.pywsgi import WSGIHandler
 from twins import SUCCESS, World, catalog
 
 from actors.messages import Finished
 from gateway.app import make_app
 from gateway.config import GatewayConfig
+from gateway.connection import Connection
 from gateway.server import GatewayServer
 
 if TYPE_CHECKING:
@@ -34,13 +34,13 @@ BODY = b'{"language":"python","source":"print(1)"}'
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """Remember each piece that a connection hands to its socket."""
     pieces: list[bytes] = []
-    send = vars(WSGIHandler)["_sendall"]
+    send = vars(Connection)["_send"]
 
-    def remember(handler: WSGIHandler, data: bytes) -> None:
+    def remember(connection: Connection, data: bytes) -> Any:
         pieces.append(bytes(data))
-        send(handler, data)
+        return send(connection, data)
 
-    monkeypatch.setattr(WSGIHandler, "_sendall", remember)
+    monkeypatch.setattr(Connection, "_send", remember)
     return pieces
 
 

@@ -162,8 +162,9 @@ class World:
     def emit(self, job_id: str, *bodies: EventBody) -> None:
         """Append to the job's log, and deliver to its watchers as one batch."""
         batch = tuple(self.jobs[job_id].append(body) for body in bodies)
+        has_ended = any(isinstance(body, Finished) for body in bodies)
         for watcher in [one for one in self.watchers if one[0] == job_id]:
-            if not watcher[1](batch):
+            if not watcher[1](batch) or has_ended:
                 self.watchers.remove(watcher)
 
     def only_job(self) -> RecordedJob:
@@ -213,8 +214,10 @@ class World:
     def _watch(self, message: WatchJob) -> bool:
         if message.job_id not in self.jobs:
             return False
-        events = self.jobs[message.job_id].events[message.after_id :]
-        if not events or message.deliver(tuple(events)):
+        recorded = self.jobs[message.job_id]
+        events = recorded.events[message.after_id :]
+        keeps_up = not events or message.deliver(tuple(events))
+        if keeps_up and recorded.state != "done":
             self.watchers.append((message.job_id, message.deliver))
         self.watched.set()
         return True
