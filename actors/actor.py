@@ -163,15 +163,21 @@ class Actor(pykka.Actor):
         self.directory.enter(self.name, self.actor_ref)
         self.actor_ref.tell(Boot())
 
-    def on_receive(self, message: Any) -> Any:
-        """Call the message's handler."""
+    def _handle_receive(self, message: Any) -> Any:
+        """Call the message's handler, without what pykka looks for before that."""
         handler = self._handlers.get(type(message))
         if handler is None:
-            handler = self._find_handler(type(message))
+            return super()._handle_receive(message)
         try:
             return handler(message)
         except (gevent.Timeout, gevent.GreenletExit) as error:
             raise ActorCrashError(repr(error)) from error
+
+    def on_receive(self, message: Any) -> Any:
+        """Take the first message of its type."""
+        kind = type(message)
+        self._handlers[kind] = self._find_handler(kind)
+        return self._handle_receive(message)
 
     def _find_handler(self, message_type: type) -> Callable[[Any], Any]:
         handler = getattr(self, handler_name(message_type), None)
@@ -179,7 +185,6 @@ class Actor(pykka.Actor):
             raise TypeError(
                 f"{self.name}: expected one of its messages, got {message_type!r}"
             )
-        self._handlers[message_type] = handler
         return handler  # type: ignore[no-any-return]
 
     def on_stop(self) -> None:

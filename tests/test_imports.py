@@ -234,6 +234,7 @@ HOOKS = {
     "_create_actor_inbox",  # what pykka's own kinds of actors differ in
     "_create_future",
     "_start_actor_loop",
+    "_handle_receive",
 }
 OWN_HOOKS = {"boot", "clean_up", "time_out"}
 INTERNALS = {*dir(pykka.Actor), *vars(Actor)} | {
