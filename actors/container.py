@@ -212,11 +212,15 @@ class Container(Actor):
                 self._retire("protocol")
             if self._retiring:
                 return
+        self._free_slot()
+        if self._output.size:
+            self._flush_soon()
+
+    def _free_slot(self) -> None:
+        """Tell that the job has ended, unless that is known."""
         if self._owes_slot:
             self._owes_slot = False
             self.tell(self._scheduler, SlotFreed(self.name))
-        if self._output.size:
-            self._flush_soon()
 
     def _handle_frame(self, kind: int, payload: bytes) -> None:
         if kind in {wire.STDOUT, wire.STDERR} and self._run is not None:
@@ -523,6 +527,7 @@ class Container(Actor):
             labels(self._language, reason).inc()
             if reason not in EXPECTED:
                 LIVE.retired(self.name, reason)
+            self._free_slot()
             self._enter(None)
             self.stop()
 

@@ -21,7 +21,7 @@ def send(ref: AnyRef, message: object) -> bool:
 def depth(ref: AnyRef) -> int:
     """Return how many messages wait in the actor's mailbox.
 
-    pykka's inbox is a `queue.Queue` in fact; its type promises less.
+    The inbox is a `Mailbox`, or a `queue.Queue` of pykka's; its type promises less.
     """
     return int(ref.actor_inbox.qsize())  # type: ignore[attr-defined]
 

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 TURNS_MAX = 50
-"""In a row; then the event loop looks for what has come from outside."""
+"""In a row; then whoever else can run has his turn. One is a mailbox, however full."""
 
 
 class Dispatcher:
     """Owns who is due, and the greenlet that does their work.
 
-    One round is the work of all that were due when it began, each message's effect on
-    another actor the next round's: so requests and actors take turns.
+    One round is the work of all that were due when it began. Who becomes due by it has
+    his turn in the next one: so requests and actors alternate.
     """
 
     def __init__(self) -> None:
@@ -48,12 +48,13 @@ class Dispatcher:
         self._is_called = False
         if not self._due:
             return
-        if self._worker is None or self._is_at_work:
-            # The one before waits in a handler, or has died in one.
+        worker = self._worker
+        if worker is None or worker.dead or self._is_at_work:
+            # The one before waits in a handler, or has died.
             self._is_called = True
             self._worker = gevent.spawn_raw(self._work)
         else:
-            self._worker.switch()
+            worker.switch()
 
     def _work(self) -> None:
         me, hub = gevent.getcurrent(), gevent.get_hub()

@@ -689,10 +689,10 @@ class WatchJob:
     """Hand over the job's events after `after_id`, then the live ones.
 
     `deliver` is called with a batch and must neither block nor raise. It returns
-    False when its watcher can't keep up, and is then forgotten. An empty batch says
-    that no more will come, though the job has not ended: watch again. Answered (when
-    asked) with True, False when the job is unknown, or "unread" when that can't be told
-    yet.
+    False when its watcher can't keep up, and is then forgotten, as it is with the
+    job's end. An empty batch says that no more will come, though the job has not ended:
+    watch again. Answered (when asked) with True, False when the job is unknown, or
+    "unread" when that can't be told yet.
     """
 
     job_id: str

@@ -19,6 +19,7 @@ _FIELD_BYTES_MAX = 65536
 _NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _FIELD = re.compile(rf"({_NAME}):([\t -~\x80-\xff]*)\r?\n")
 _REQUEST_LINE = re.compile(rf"{_NAME} [!-~\x80-\xff]+ HTTP/1\.[0-9]\r?\n")
+_USUAL_CHARS_MAX = 64
 _OWN_KEYS = {"CONTENT_TYPE", "CONTENT_LENGTH"}
 """What the environment has without a prefix (PEP 3333)."""
 
@@ -61,16 +62,20 @@ class Head:
     def in_environ(self) -> Iterator[tuple[str, str]]:
         """Yield the fields by the names that the environment has for them."""
         for name, value in self._fields:
-            if key := _key(name):
+            key = _usual_key(name) if len(name) <= _USUAL_CHARS_MAX else _key(name)
+            if key:
                 yield key, value
 
 
-@lru_cache(maxsize=256)
 def _key(name: str) -> str:
     if "_" in name:
         return ""  # to the application it would look like another one
     key = name.replace("-", "_").upper()
     return "" if key in _OWN_KEYS else f"HTTP_{key}"
+
+
+_usual_key = lru_cache(maxsize=256)(_key)
+"""Names are the client's: so few, and none so long, that remembering them matters."""
 
 
 def is_request_line(line: str) -> bool:

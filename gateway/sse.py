@@ -1,6 +1,6 @@
 """A job's events as Server-Sent Events, within bounds.
 
-The relay calls `Sink.deliver` from its own greenlet; the stream's greenlet takes what
+The relay calls `Sink.deliver` in its turn; the stream's greenlet takes what
 has come and writes it. A client that reads too slowly is told so (`lagged`) and comes
 back with the id of the last event that it got.
 """

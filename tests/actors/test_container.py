@@ -704,6 +704,7 @@ def test_a_runner_that_does_not_stop_a_job_is_destroyed(world: World, box: Box) 
     (end,) = box.ends()
     assert end.outcome is Outcome.TIMED_OUT
     assert "destroyed" in end.message
+    assert box.scheduler.of(SlotFreed) == [SlotFreed(NAME)]
     box.assert_destroyed("deadline")
     assert box.engine.killed == box.engine.started
 
@@ -770,6 +771,7 @@ def test_a_job_that_was_killed_for_memory_has_its_outcome(box: Box) -> None:
     box.twin.dirty("lost", out_of_memory=True)
     assert [end.outcome for end in box.ends()] == [Outcome.OUT_OF_MEMORY]
     assert box.outputs() == [("run", "stdout", b"1")]
+    assert box.scheduler.of(SlotFreed) == [SlotFreed(NAME)]
     box.assert_destroyed("oom")
 
 

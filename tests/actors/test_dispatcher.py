@@ -98,7 +98,7 @@ def test_what_an_actor_passes_on_is_the_next_rounds(world: World, diary: Diary) 
     assert diary.seen == [*passed, "a greenlet", "third", "third"]
 
 
-def test_the_event_loop_has_its_turn_between_long_rounds() -> None:
+def test_others_have_their_turn_between_long_rounds() -> None:
     dispatcher, seen = Dispatcher(), []
     dispatcher.add(bool)
     gevent.idle()  # the first round is late by its greenlet's start
@@ -127,6 +127,18 @@ def test_an_error_ends_nobody_elses_work(monkeypatch: pytest.MonkeyPatch) -> Non
     gevent.idle()
     assert seen == [1, 2]
     assert errors == [ValueError]
+
+
+def test_a_worker_that_is_ended_while_it_rests_is_replaced() -> None:
+    dispatcher, seen = Dispatcher(), []
+    workers: list[Any] = []
+    dispatcher.add(lambda: workers.append(gevent.getcurrent()))
+    gevent.idle()
+    gevent.get_hub().loop.run_callback(workers[0].throw)
+    gevent.idle()
+    dispatcher.add(lambda: seen.append(1))
+    gevent.idle()
+    assert seen == [1]
 
 
 def test_an_empty_mailbox_says_so_and_is_due_again_with_the_next_letter() -> None:

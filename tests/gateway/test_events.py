@@ -67,6 +67,7 @@ def test_output_arrives_as_it_is_written(gateway: Gateway) -> None:
         assert next(events) == (number + 2, "stdout", {"text": text})
     gateway.world.emit(job_id, Finished(SUCCESS))
     assert [name for _, name, _ in events] == ["finished"]
+    assert not gateway.world.unwatched.is_set()
 
 
 def test_a_client_that_comes_back_misses_nothing(gateway: Gateway) -> None:

@@ -330,6 +330,18 @@ def test_an_answer_is_sent_in_one_piece(gateway: Gateway, sent: list[bytes]) -> 
     assert answer.endswith(b'\r\n\r\n{"status":"ok"}')
 
 
+def test_what_the_socket_does_not_take_at_once_is_sent_as_well(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def send_a_little(connection: Any, data: bytes) -> Any:
+        return connection.socket.send(data[:7])
+
+    monkeypatch.setattr(Connection, "_send", send_a_little)
+    answer = gateway.get("/healthz")
+    assert answer.json() == {"status": "ok"}
+    assert answer.headers["Content-Length"] == "15"
+
+
 def test_a_stream_is_opened_at_once_and_ends_with_its_last_event(
     gateway: Gateway, sent: list[bytes]
 ) -> None:
