@@ -2,7 +2,7 @@
 
 It adds, in OTP's terms: turns instead of threads (dispatcher.py); set-up as a message,
 so that a failing set-up is a crash like any other; a death notice to the supervisor on
-every way out; timers; and one `match` over the message's type. A handler is a method
+every way out; timers; and a handler for each type of message. It is a method
 with the message's name in snake case (`RunJob` calls `run_job`); a message without one
 is a programmer's error and crashes the actor.
 
