@@ -372,6 +372,7 @@ class Runner:
         """
         deadline = time.monotonic() + self.config["scrub_s"]
         self.settle(deadline)
+        self.kill_children()
         killer = make_killer(self.launcher, (self.uid, self.guard), deadline)
         killer.expect(b"k", deadline)
         killer.close()
@@ -382,6 +383,17 @@ class Runner:
             wait_readable(self.wake, time.monotonic() + PAUSE_S)
             self.drain_wake()
             self.reap()
+
+    def kill_children(self) -> None:
+        """Kill the job's children themselves.
+
+        One that got no processor yet has not dropped to the job's uid: a killer can't
+        reach it. A pid whose child has ended, which we are yet to hear, may only be
+        another process of the job's by now, or of the next one's, which is spared.
+        """
+        ended = self.launcher.exits.keys()
+        for pid in set(self.pids()) - ended - self.own_pids():
+            kill_quietly(pid)
 
     def is_alone(self) -> bool:
         """Tell whether no process of the job is left.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import socket
+import subprocess
 import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -137,6 +139,44 @@ def test_a_step_may_be_stopped_before_its_program_begins(
     runner: Runner, monkeypatch: pytest.MonkeyPatch, stopped: str
 ) -> None:
     run_step(runner, monkeypatch, ended(b""), stopped)
+
+
+def test_who_has_not_dropped_to_the_jobs_uid_is_killed_too(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A killer can't reach it: it got no processor since it was made."""
+    made = [subprocess.Popen(["sleep", "infinity"]) for _ in range(3)]
+    _, reported, next_one = (process.pid for process in made)
+    sockets = [socket.socketpair()[0] for _ in range(3)]
+    runner.children = [
+        Child(process.pid, control, ())
+        for process, control in zip(made, sockets, strict=True)
+    ]
+    making = SimpleNamespace(pids=[next_one])
+    launcher = SimpleNamespace(
+        exits={reported: None}, pid=1, await_exits=lambda *_: None
+    )
+    killer = SimpleNamespace(pid=0, expect=lambda *_: None, close=lambda: None)
+    config = {"scrub_s": WAIT_S}
+    monkeypatch.setattr(runner_file, "make_killer", lambda *_: killer)
+    monkeypatch.setattr(runner, "is_alone", lambda: True)
+    for name, value in {
+        "config": config,
+        "uid": 1,
+        "guard": 2,
+        "making": making,
+        "launcher": launcher,
+    }.items():
+        monkeypatch.setattr(runner, name, value, raising=False)
+    try:
+        runner.kill()
+        assert made[0].wait(WAIT_S) == -signal.SIGKILL
+        # These pids are others' by now.
+        assert [process.poll() for process in made[1:]] == [None, None]
+    finally:
+        for process in made:
+            process.kill()
+            process.wait()
 
 
 def test_an_end_is_told_while_the_launcher_is_slow(
