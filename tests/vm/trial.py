@@ -61,15 +61,14 @@ print(f"child {code}, oom_kill {events[events.index('oom_kill') + 1]},",
 sys.exit(code != 0)
 """
 ITSELF = "import os\nos.kill(os.getpid(), 9)"
-# To the kernel they are no worse than the runner, which is larger than any of them.
-MANY = """
-import os, time
-open("/proc/self/oom_score_adj", "w").write("0")
-for _ in range(60):
-    if os.fork() == 0:
-        kept = bytearray(2 << 20)
-        time.sleep(60)
-while True: os.wait()
+# What fills the memory is no process's; of those there are, the runner is the largest.
+SMALL = """
+import os
+os.execv("/bin/sh", ["sh", "-c", '''
+echo 0 > /proc/self/oom_score_adj
+for folder in /tmp /dev/shm; do head -c 100000000 /dev/zero > $folder/kept; done
+sleep 60
+'''])
 """
 FORKS = """
 import errno, os
@@ -118,8 +117,8 @@ TRIALS = (
         is_killed=True,
     ),
     Trial(
-        "many who are small, so that the kernel kills the runner",
-        MANY,
+        "files that fill the memory, so that the kernel kills the runner",
+        SMALL,
         "out_of_memory",
         limits={"memory_mb": 16},
         is_killed=True,
