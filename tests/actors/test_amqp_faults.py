@@ -26,6 +26,7 @@ from amqp_world import (
     raw,
 )
 from gevent.event import AsyncResult, Event
+from gevent.queue import Queue
 from samples import make_job
 
 from actors.broker.amqp import AmqpConnection
@@ -182,18 +183,17 @@ def test_controls_around_a_loss_arrive_once_and_in_order(
 def test_jobs_around_a_loss_are_all_answered_and_the_accepted_are_there(
     rabbitmq: RabbitServer, process: AmqpProcess
 ) -> None:
-    answers: list[tuple[Job, str]] = []
+    replies: Queue[tuple[Job, str]] = Queue()
 
     def publish(_: int) -> None:
         job = new_job()
-        message = PublishJob(job, lambda one: answers.append((job, one.status)))
+        message = PublishJob(job, lambda one: replies.put((job, one.status)))
         process.tell(BROKER, message)
 
     count = while_cut(rabbitmq, publish)
     with gevent.Timeout(PATIENCE_S):
-        while len(answers) < count:
-            gevent.sleep(0.01)
-    assert len(answers) == count
+        answers = [replies.get() for _ in range(count)]
+    assert replies.empty()
     statuses = {status for _, status in answers}
     assert {"accepted", "unavailable"} <= statuses
     assert statuses <= {"accepted", "unavailable", "queue_full"}
