@@ -33,7 +33,11 @@ def client_key(environ: Mapping[str, Any], proxies: Sequence[IpNetwork] = ()) ->
     One host easily has a whole /64 of addresses. A header that claims another address
     is believed as far as a proxy of ours has written it.
     """
-    address = _beyond_proxies(environ, proxies)
+    return host_of(_beyond_proxies(environ, proxies))
+
+
+def host_of(address: str) -> str:
+    """Return by what one host is known: its address, or its IPv6 network."""
     if ":" not in address:
         return address
     try:

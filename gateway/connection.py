@@ -5,14 +5,14 @@ from __future__ import annotations
 import errno
 import io
 import socket
-import time
 from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from gevent.pywsgi import Input, WSGIHandler
+from gevent.pywsgi import WSGIHandler
 
 from gateway.head import is_request_line, read_head
+from gateway.incoming import Body, Incoming
 from gateway.problems import CONTENT_TYPE, KINDS, Problem
 from gateway.replies import LastChunk
 from metrics import instruments
@@ -20,14 +20,11 @@ from metrics import instruments
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from _typeshed import WriteableBuffer
+    from gateway.head import Head
 
 _BUFFER_BYTES = 1024
 """For reading a head; pywsgi's 8 KB were a sixth of what an open event stream holds."""
-_DISCARD_BYTES_MAX = 16 * 2**20
-_DISCARD_S = 2.0
-_AT_ONCE_S = 1e-6
-_PIECE_BYTES = 65536
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _DEAD_PEER_MS = 60_000
 _PEER_IS_GONE = (
     errno.ECONNABORTED,
@@ -39,77 +36,12 @@ _PEER_IS_GONE = (
 )
 
 
-class Incoming(io.RawIOBase):
-    """What a client sends: it may let us wait, but not beyond a time.
-
-    A timer is set only where there is a wait: mostly all has come already.
-    """
-
-    def __init__(self, sock: Any) -> None:
-        super().__init__()
-        self._sock = sock
-        self._deadline = 0.0
-
-    def end_within(self, seconds: float) -> None:
-        """Have what is read from now on raise TimeoutError after this time."""
-        self._deadline = time.monotonic() + seconds
-
-    def readable(self) -> bool:
-        """Tell the reader above that this is for reading."""
-        return True
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        """Read what there is, or wait for something."""
-        left = self._deadline - time.monotonic()
-        self._sock.settimeout(max(left, _AT_ONCE_S))
-        try:
-            return int(self._sock.recv_into(buffer))
-        finally:
-            self._sock.settimeout(None)  # TCP bounds what is sent
-
-
-class Body(Input):
-    """A request's body, of which the unread rest is thrown away within bounds.
-
-    pywsgi reads it to its end, which a client may let wait for ever. The rest must
-    be read a little: closing with unread bytes resets the connection, and the client
-    may lose the answer that tells it what was wrong.
-    """
-
-    __slots__ = ("abandoned", "end_within")
-
-    def __init__(self, incoming: Incoming, *args: Any) -> None:
-        super().__init__(*args)
-        self.end_within = incoming.end_within
-        self.abandoned = False
-        """True when there is a rest still: the connection can't be used again."""
-
-    def read(self, length: int | None = None) -> bytes:
-        """Read on; OSError for a body that breaks the protocol."""
-        try:
-            data: bytes = super().read(length)
-        except ValueError as error:  # of a chunk that has no size
-            raise OSError("a chunk without a size") from error
-        return data
-
-    def _discard(self) -> None:
-        # A client that waits for leave to send its body does not get it here.
-        self.socket = None
-        self.end_within(_DISCARD_S)
-        self.abandoned = self._is_unfinished()
-
-    def _is_unfinished(self) -> bool:
-        try:
-            pieces = range(_DISCARD_BYTES_MAX // _PIECE_BYTES)
-            return all(self.read(_PIECE_BYTES) for _ in pieces)
-        except OSError:
-            return True
-
-
 class Connection(WSGIHandler):
     """Requests of one client, one after the other."""
 
-    wsgi_input: Body
+    # They are all that pywsgi asks of its own.
+    wsgi_input: Body  # type: ignore[assignment]
+    headers: Head  # type: ignore[assignment]
     server: Any  # a gateway.server.Server
     ignored_socket_errors = _PEER_IS_GONE
     _corked: bytearray | None = None
@@ -134,15 +66,16 @@ class Connection(WSGIHandler):
         return read_head(fp, self.request_version or "")
 
     def _headers(self) -> Iterator[tuple[str, str]]:
-        head: Any = self.headers  # a Head
-        yield from head.in_environ()
+        yield from self.headers.in_environ()
 
     def read_requestline(self) -> str:
         """Wait for the next request, but not for ever."""
         self.server.idle.add(self)
         self._incoming.end_within(self.server.config.idle_timeout_s)
         try:
-            return super().read_requestline()
+            line = super().read_requestline()
+            # Some send one behind a body (RFC 9112, section 2.2).
+            return super().read_requestline() if line == "\r\n" else line
         finally:
             self.server.idle.discard(self)
 
@@ -152,9 +85,13 @@ class Connection(WSGIHandler):
             return None
         self._incoming.end_within(self.server.config.header_timeout_s)
         try:
-            return super().read_request(raw_requestline)
+            super().read_request(raw_requestline)
         except TimeoutError:
             return None
+        # The older one's clients know where a body ends only by this.
+        if self._is_old() or self.headers.has_token("connection", "close"):
+            self.close_connection = True
+        return True
 
     def handle_one_request(self) -> Any:
         """Answer one request; a document also for what never became a request."""
@@ -226,15 +163,21 @@ class Connection(WSGIHandler):
         """Return the environment, with a body that has an end in any case."""
         environ = super().get_environ()
         # For an "upgrade" pywsgi would hand out the bare connection.
+        is_chunked = self.headers.get("transfer-encoding") is not None
+        length = None if is_chunked else self.content_length or 0
+        waits = self.headers.has_token("expect", "100-continue")
+        give_leave = self._give_leave if waits and not self._is_old() else None
         self.wsgi_input = environ["wsgi.input"] = Body(
-            self._incoming,
-            self.rfile,
-            self.content_length,
-            self.socket if environ.get("HTTP_EXPECT") == "100-continue" else None,
-            environ.get("HTTP_TRANSFER_ENCODING", "").lower() == "chunked",
+            self._incoming, self.rfile, length, give_leave
         )
         environ["wsgi.input_terminated"] = True
         return environ
+
+    def _is_old(self) -> bool:
+        return self.request_version == "HTTP/1.0"
+
+    def _give_leave(self) -> None:
+        self.socket.sendall(_CONTINUE)
 
     def log_request(self) -> None:
         """Log nothing: the metrics count, and a line a request costs too much."""

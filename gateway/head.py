@@ -10,15 +10,17 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _FIELDS_MAX = 100
-_FIELD_BYTES_MAX = 65536
+_HEAD_BYTES_MAX = 32768
+"""Of all fields together: a connection keeps them as long as it answers."""
 _NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _FIELD = re.compile(rf"({_NAME}):([\t -~\x80-\xff]*)\r?\n")
-_REQUEST_LINE = re.compile(rf"{_NAME} [!-~\x80-\xff]+ HTTP/1\.[0-9]\r?\n")
+_REQUEST_LINE = re.compile(rf"{_NAME} ([!-~]+) HTTP/1\.[0-9]\r?\n")
 _USUAL_CHARS_MAX = 64
 _OWN_KEYS = {"CONTENT_TYPE", "CONTENT_LENGTH"}
 """What the environment has without a prefix (PEP 3333)."""
@@ -27,17 +29,22 @@ _OWN_KEYS = {"CONTENT_TYPE", "CONTENT_LENGTH"}
 class Head:
     """What pywsgi asks of a header. status: what is wrong with it, if anything."""
 
-    __slots__ = ("_fields", "_first", "status")
+    __slots__ = ("_fields", "_first", "_repeated", "status")
 
     def __init__(self) -> None:
         self.status = ""
         self._fields: list[tuple[str, str]] = []
         self._first: dict[str, str] = {}
+        self._repeated: set[str] = set()
 
     def add(self, name: str, value: str) -> None:
         """Add a field; of several with one name, `get` tells of the first."""
         self._fields.append((name, value))
-        self._first.setdefault(name.lower(), value)
+        key = name.lower()
+        if key in self._first:
+            self._repeated.add(key)
+        else:
+            self._first[key] = value
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return the field's value, whatever the case of its name."""
@@ -51,13 +58,20 @@ class Head:
         return self._first.get("content-type")
 
     def __delitem__(self, name: str) -> None:
-        if self._first.pop(name, None) is None:
-            raise KeyError(name)
-        self._fields = [one for one in self._fields if one[0].lower() != name]
+        # pywsgi would forget a length beside chunks; here there is none.
+        raise KeyError(name)
 
-    def all_of(self, name: str) -> list[str]:
-        """Return all values of the fields of this name."""
-        return [value for known, value in self._fields if known.lower() == name]
+    def has_token(self, name: str, token: str) -> bool:
+        """Tell whether a list of words (RFC 9110, section 5.6.1) has this one."""
+        if name not in self._first:
+            return False
+        values = (value for known, value in self._fields if known.lower() == name)
+        words = ",".join(values).lower().split(",")
+        return any(word.strip("\t ") == token for word in words)
+
+    def is_repeated(self, *names: str) -> bool:
+        """Tell whether there is more than one field of one of these names."""
+        return not self._repeated.isdisjoint(names)
 
     def in_environ(self) -> Iterator[tuple[str, str]]:
         """Yield the fields by the names that the environment has for them."""
@@ -78,28 +92,57 @@ _usual_key = lru_cache(maxsize=256)(_key)
 """Names are the client's: so few, and none so long, that remembering them matters."""
 
 
+def is_field(line: bytes) -> bool:
+    """Tell whether this is a field, with its line's end."""
+    return _FIELD.fullmatch(line.decode("latin-1")) is not None
+
+
 def is_request_line(line: str) -> bool:
-    """Tell whether a request can begin with this line."""
-    return _REQUEST_LINE.fullmatch(line) is not None
+    """Tell whether a request can begin with this line.
+
+    A path that is no UTF-8 when it is decoded is none: the application would leave such
+    bytes out, and find what a proxy's rules for that path were to keep from it.
+    """
+    found = _REQUEST_LINE.fullmatch(line)
+    if found is None:
+        return False
+    path = found[1].partition("?")[0]
+    if "%" not in path:
+        return True
+    try:
+        unquote_to_bytes(path).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def read_head(file: Any, version: str) -> Head:
     """Read the fields up to the empty line."""
     head = Head()
-    for _ in range(_FIELDS_MAX):
-        line = file.readline(_FIELD_BYTES_MAX)
+    left = _HEAD_BYTES_MAX
+    for _ in range(_FIELDS_MAX + 1):
+        line = file.readline(left)
         if line in {b"\r\n", b"\n"}:
             break
         field = _FIELD.fullmatch(line.decode("latin-1"))
-        if field is None:
+        if field is None:  # also what is too long
             head.status = "not a header"
             return head
+        left -= len(line)
         head.add(field[1], field[2].strip("\t "))
     else:
         head.status = "too many"
+    if not _has_host(head, version):
+        head.status = "a doubt about the host"
     if not _is_framed(head, version):
         head.status = "a doubt about the body's end"
     return head
+
+
+def _has_host(head: Head, version: str) -> bool:
+    """Tell whether there is one, as there must be (RFC 9112, section 3.2)."""
+    is_missing = head.get("host") is None and version != "HTTP/1.0"
+    return not (is_missing or head.is_repeated("host"))
 
 
 def _is_framed(head: Head, version: str) -> bool:
@@ -108,11 +151,10 @@ def _is_framed(head: Head, version: str) -> bool:
     Where a proxy in front of us and pywsgi would disagree about that, one client could
     speak in another's name.
     """
-    lengths = head.all_of("content-length")
-    encodings = head.all_of("transfer-encoding")
-    if encodings:
-        is_chunked = [encoding.lower() for encoding in encodings] == ["chunked"]
-        return is_chunked and not lengths and version != "HTTP/1.0"
-    return len(lengths) <= 1 and all(
-        length.isascii() and length.isdigit() for length in lengths
-    )
+    if head.is_repeated("content-length", "transfer-encoding"):
+        return False
+    length, encoding = head.get("content-length"), head.get("transfer-encoding")
+    if encoding is not None:
+        is_chunked = encoding.lower() == "chunked"
+        return is_chunked and length is None and version != "HTTP/1.0"
+    return length is None or (length.isascii() and length.isdigit())

@@ -10,7 +10,7 @@ import gevent
 from gevent.pool import Pool
 from gevent.pywsgi import WSGIServer
 
-from gateway.clients import is_local, is_proxy
+from gateway.clients import host_of, is_local, is_proxy
 from gateway.connection import Connection
 from metrics import instruments
 
@@ -67,10 +67,11 @@ class _Server(WSGIServer):
 
     def handle(self, sock: Any, address: Any) -> None:
         """Serve a connection, or close it at once when its client has too many."""
-        host = str(address[0]) if address else ""
-        if is_local(host) or is_proxy(host, self.config.proxies):
+        peer = str(address[0]) if address else ""
+        if is_local(peer) or is_proxy(peer, self.config.proxies):
             super().handle(sock, address)
             return
+        host = host_of(peer)
         if self._open[host] >= self.config.connections_per_client_max:
             instruments.rejected_total.labels("connections").inc()
             return

@@ -10,7 +10,7 @@ import socket
 import struct
 import time
 from ipaddress import ip_network
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import gevent
 import pytest
@@ -21,7 +21,7 @@ from actors.messages import Finished
 from gateway.app import make_app
 from gateway.config import GatewayConfig
 from gateway.connection import Connection
-from gateway.server import GatewayServer
+from gateway.server import GatewayServer, _Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +46,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 
 @pytest.fixture
 def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
-    monkeypatch.setattr("gateway.connection._DISCARD_S", 0.05)
+    monkeypatch.setattr("gateway.incoming._DISCARD_S", 0.05)
     limits = {"body_timeout_s": 0.1, "idle_timeout_s": 5, "header_timeout_s": 0.1}
     with running(**limits) as one:
         yield one
@@ -54,7 +54,10 @@ def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
 
 def read_answer(sock: socket.socket) -> tuple[int, Any]:
     """Return status and document of one answer."""
-    file = sock.makefile("rb")
+    return answer_of(sock.makefile("rb"))
+
+
+def answer_of(file: IO[bytes]) -> tuple[int, Any]:
     status = int(file.readline().split()[1])
     length = 0
     while (line := file.readline().strip()) != b"":
@@ -147,7 +150,7 @@ def test_a_header_that_is_cut_off_is_no_request(gateway: Gateway) -> None:
 
 def test_a_long_field_of_blanks_takes_no_time(gateway: Gateway) -> None:
     started = time.monotonic()
-    field = b"a:" + b" " * 60_000 + b"\x01\r\n"
+    field = b"a:" + b" " * 30_000 + b"\x01\r\n"
     sent = b"GET / HTTP/1.1\r\n" + field + b"\r\n"
     assert exchange(gateway, sent) == (400, "bad_request", True)
     assert time.monotonic() - started < 1
@@ -194,6 +197,46 @@ def test_a_body_nobody_asked_for_holds_nothing_up(gateway: Gateway) -> None:
         assert sock.recv(1) == b""
 
 
+def test_the_next_request_is_where_the_body_ends(gateway: Gateway) -> None:
+    head = b"POST /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    body = b"3;a=b\r\n{}\n\r\n1 ;c\r\n.\r\n0\r\nX: y\r\n\r\n"
+    with gateway.connect() as sock:
+        sock.sendall(head + body + b"\r\nGET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        file = sock.makefile("rb")
+        assert answer_of(file)[0] == 405
+        assert answer_of(file)[0] == 200
+
+
+@pytest.mark.parametrize(
+    "more", [b"Connection: TE, close\r\n", b"Connection: x\r\nConnection: close\r\n"]
+)
+def test_who_asks_for_the_end_of_the_connection_gets_it(
+    gateway: Gateway, more: bytes
+) -> None:
+    with gateway.connect() as sock:
+        sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + more + b"\r\n")
+        assert read_answer(sock)[0] == 200
+        assert sock.recv(1) == b""
+
+
+def test_an_old_client_sees_the_end_of_a_stream(gateway: Gateway) -> None:
+    job_id = gateway.submit_done()
+    with gateway.connect() as sock:
+        path = f"/v1/jobs/{job_id}/events"
+        line = f"GET {path} HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
+        sock.sendall(line.encode())
+        answer = sock.makefile("rb").read()  # to the end
+    assert b"event: finished" in answer
+    assert b"Connection: close" in answer
+
+
+def test_an_old_client_is_given_no_leave(gateway: Gateway) -> None:
+    head = b"Content-Length: %d\r\nExpect: 100-continue\r\n\r\n" % len(BODY)
+    with gateway.connect() as sock:
+        sock.sendall(POST.replace(b"1.1", b"1.0") + head + BODY)
+        assert read_answer(sock)[0] == 202
+
+
 def test_a_client_that_leaves_in_its_body(gateway: Gateway) -> None:
     with gateway.connect() as sock:
         sock.sendall(POST + b"Content-Length: 100\r\n\r\n{")
@@ -215,7 +258,7 @@ def test_an_upgrade_does_not_open_the_connection(gateway: Gateway) -> None:
 
 
 def test_a_body_sent_after_leave_was_given(gateway: Gateway) -> None:
-    head = POST + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(BODY)
+    head = POST + b"Expect: 100-Continue\r\nContent-Length: %d\r\n\r\n" % len(BODY)
     with gateway.connect() as sock:
         sock.sendall(head)
         assert sock.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -230,7 +273,7 @@ def test_many_requests_on_one_connection(gateway: Gateway) -> None:
             assert read_answer(sock)[0] == 202
         sock.sendall(POST + b"Content-Length: 2\r\n\r\n{}")
         assert read_answer(sock)[0] == 422
-        sock.sendall(b"GET /healthz HTTP/1.1\r\n\r\n")
+        sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
         assert read_answer(sock)[0] == 200
 
 
@@ -265,7 +308,7 @@ def test_an_idle_connection_ends() -> None:
 
 def test_connections_beyond_the_bound_wait_for_a_place() -> None:
     with running(connections_max=1) as gateway:
-        request = b"GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n"
+        request = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
         with gateway.connect() as first, gateway.connect() as second:
             second.sendall(request)
             first.sendall(request)
@@ -383,6 +426,23 @@ def test_one_address_has_so_many_connections_and_no_more(
                 gevent.sleep(0.01)
         second.close()
         third.close()
+
+
+def test_a_network_of_ipv6_is_one_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    addresses = iter(["2001:db8::1", "2001:db8::2:1", "2001:db8:0:1::1"])
+
+    def handle(server: Any, sock: Any, address: Any) -> None:
+        as_real(server, sock, (next(addresses), *address[1:]))
+
+    as_real = vars(_Server)["handle"]
+    monkeypatch.setattr(_Server, "handle", handle)
+    with running(connections_per_client_max=1) as gateway:
+        first, second, third = (gateway.connect() for _ in range(3))
+        assert ask(first) == b"HTTP/1.1 200"
+        assert ask(second) == b""
+        assert ask(third) == b"HTTP/1.1 200"
+        for sock in (first, second, third):
+            sock.close()
 
 
 def test_programs_of_this_host_have_as_many_as_they_like() -> None:
