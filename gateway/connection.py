@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from gevent.pywsgi import WSGIHandler
 
 from gateway.head import is_request_line, read_head
-from gateway.incoming import Body, Incoming
+from gateway.incoming import Body, Incoming, discard
 from gateway.problems import CONTENT_TYPE, KINDS, Problem
 from gateway.replies import LastChunk
 from metrics import instruments
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _BUFFER_BYTES = 1024
 """For reading a head; pywsgi's 8 KB were a sixth of what an open event stream holds."""
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_CORKED_BYTES_MAX = 65536
+"""Of a longer answer there is no second copy: a slow client would make us keep it."""
 _DEAD_PEER_MS = 60_000
 _PEER_IS_GONE = (
     errno.ECONNABORTED,
@@ -70,6 +72,9 @@ class Connection(WSGIHandler):
 
     def read_requestline(self) -> str:
         """Wait for the next request, but not for ever."""
+        self._incoming.give_way()  # it may have sent its next requests along
+        if self.server.stopping:
+            return ""
         self.server.idle.add(self)
         self._incoming.end_within(self.server.config.idle_timeout_s)
         try:
@@ -99,8 +104,21 @@ class Connection(WSGIHandler):
         if isinstance(outcome, tuple):
             with suppress(OSError):  # who sends rubbish may be gone by now
                 self.socket.sendall(_refusal(int(outcome[0])))
+                self._linger()
             return None
+        if outcome is None and self._incoming.has_more():
+            with suppress(OSError):
+                self._linger()
         return None if self.server.stopping else outcome
+
+    def _linger(self) -> None:
+        """Close our half, and read on, within bounds, until the client does so too.
+
+        To close with unread bytes resets the connection, and the client may lose what
+        it was told (RFC 9112, section 9.6).
+        """
+        self.socket.shutdown(socket.SHUT_WR)
+        discard(self._incoming, self.rfile.read1)
 
     def _handle_client_error(self, error: Exception) -> Any:
         # Not logged: anybody could fill our log, and with what he likes.
@@ -131,7 +149,8 @@ class Connection(WSGIHandler):
         # pywsgi would send the head by itself: one more packet, and a client woken
         # for nothing.
         is_last = self._corked is not None
-        self._corked = bytearray()
+        if len(data) <= _CORKED_BYTES_MAX:
+            self._corked = bytearray()
         try:
             super()._write_with_headers(data)  # type: ignore[misc]  # not in the stubs
         finally:
@@ -145,7 +164,7 @@ class Connection(WSGIHandler):
         sent = self._send(data)
         self.response_length += sent
         if sent < len(data):
-            super()._sendall(data[sent:])  # type: ignore[misc]  # not in the stubs
+            super()._sendall(memoryview(data)[sent:])  # type: ignore[misc]  # not in the stubs
 
     def _send(self, data: bytes | bytearray) -> int:
         """Return how much the socket has taken: mostly all."""

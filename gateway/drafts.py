@@ -71,7 +71,7 @@ class Drafter:
     def _check(self, request: JobRequest) -> Errors:
         yield from self._check_language(request.language)
         yield from _check_source(request)
-        yield from self._check_counts(request)
+        yield from _check_words(request)
         yield from self._check_caps(request)
 
     def _check_language(self, name: str) -> Errors:
@@ -82,19 +82,6 @@ class Drafter:
         known = ", ".join(near or sorted(self._served))
         hint = f"did you mean {known}?" if near else f"there are {known}"
         yield "language", f"unknown language {name[:40]!r}; {hint}"
-
-    def _check_counts(self, request: JobRequest) -> Errors:
-        config = self._config
-        for field, given, count_max in (
-            ("files", request.files, config.files_max),
-            ("args", request.args, config.args_max),
-            ("env", request.env, config.env_max),
-        ):
-            if len(given) > count_max:
-                yield field, f"has {len(given)} entries; {count_max} are allowed"
-        words = (*request.args, *request.env, *request.env.values())
-        if sum(len(word.encode()) + 1 for word in words) > _WORDS_BYTES_MAX:
-            yield "args", f"with env is larger than {_WORDS_BYTES_MAX} bytes"
 
     def _check_caps(self, request: JobRequest) -> Errors:
         for name in _LIMITS:
@@ -115,6 +102,12 @@ class Drafter:
             given = getattr(request.limits, name) or getattr(language.limits, name)
             chosen[name] = min(given, getattr(self._config.caps, name))
         return Limits(**chosen)
+
+
+def _check_words(request: JobRequest) -> Errors:
+    words = (*request.args, *request.env, *request.env.values())
+    if sum(len(word.encode()) + 1 for word in words) > _WORDS_BYTES_MAX:
+        yield "args", f"with env is larger than {_WORDS_BYTES_MAX} bytes"
 
 
 def _check_source(request: JobRequest) -> Errors:

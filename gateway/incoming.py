@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import re
+import socket
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -50,6 +51,22 @@ class Incoming(io.RawIOBase):
         """Have what is read from now on raise TimeoutError after this time."""
         self._deadline = time.monotonic() + seconds
 
+    def give_way(self) -> None:
+        """Let others have their turn when this client's is over."""
+        if time.monotonic() - self._turn_began > _TURN_S:
+            gevent.sleep(0)
+            self._turn_began = time.monotonic()
+
+    def has_more(self) -> bool:
+        """Tell whether something has come that is not read yet."""
+        self._sock.settimeout(0)
+        try:
+            return bool(self._sock.recv(1, socket.MSG_PEEK))
+        except OSError:
+            return False
+        finally:
+            self._sock.settimeout(None)
+
     def readable(self) -> bool:
         """Tell the reader above that this is for reading."""
         return True
@@ -58,7 +75,7 @@ class Incoming(io.RawIOBase):
         """Read what there is, or wait for something."""
         now = time.monotonic()
         if now >= self._deadline:
-            raise TimeoutError
+            raise TimeoutError("what was to be sent has not come in time")
         self._sock.settimeout(0)
         try:
             size = int(self._sock.recv_into(buffer))
@@ -67,9 +84,7 @@ class Incoming(io.RawIOBase):
             size = int(self._sock.recv_into(buffer))
             self._turn_began = time.monotonic()
         else:
-            if now - self._turn_began > _TURN_S:
-                gevent.sleep(0)
-                self._turn_began = time.monotonic()
+            self.give_way()
         finally:
             self._sock.settimeout(None)  # TCP bounds what is sent
         return size
@@ -87,6 +102,7 @@ class Body:
         "_beside_left",
         "_file",
         "_give_leave",
+        "_incoming",
         "_is_broken",
         "_is_chunked",
         "_is_in_chunk",
@@ -102,6 +118,7 @@ class Body:
         length: int | None,
         give_leave: Callable[[], None] | None = None,
     ) -> None:
+        self._incoming = incoming
         self.end_within = incoming.end_within
         self.abandoned = False
         self._file = file
@@ -119,16 +136,23 @@ class Body:
         Raises OSError for a body that breaks the protocol or off, and TimeoutError.
         """
         pieces = []
-        while size and (self._left or self._next_chunk()):
-            if self._give_leave is not None:
-                self._leave()
-            piece = self._file.read(min(size, self._left))
-            if not piece:
-                self._break("it is cut off")
-            self._left -= len(piece)
-            size -= len(piece)
-            pieces.append(piece)
+        try:
+            while size and (self._left or self._next_chunk()):
+                piece = self._read_piece(size)
+                size -= len(piece)
+                pieces.append(piece)
+        except OSError:
+            self.abandoned = True  # nobody can tell where in it we are
+            raise
         return b"".join(pieces)
+
+    def _read_piece(self, size: int) -> bytes:
+        self._leave()
+        piece = self._file.read(min(size, self._left))
+        if not piece:
+            raise OSError("the body is cut off")
+        self._left -= len(piece)
+        return piece
 
     def _leave(self) -> None:
         give_leave, self._give_leave = self._give_leave, None
@@ -168,26 +192,24 @@ class Body:
             self._break("too much beside the data")
 
     def _break(self, reason: str) -> NoReturn:
-        """From here on nobody can tell what the bytes are."""
+        """Have nothing more taken for chunks."""
         self._is_broken = True
         raise OSError(reason)
 
     def discard(self) -> None:
-        """Throw the unread rest away, within bounds.
-
-        It must be read a little: closing with unread bytes resets the connection, and
-        the client may lose the answer that tells it what was wrong.
-        """
+        """Throw the unread rest away, within bounds."""
         self._give_leave = None  # who waits for it does not get it here
-        self.end_within(_DISCARD_S)
-        self.abandoned = self._is_unfinished()
+        try:
+            self.abandoned |= not discard(self._incoming, self.read)
+        except OSError:
+            self.abandoned = True
 
     _discard = discard
     """pywsgi's name for it."""
 
-    def _is_unfinished(self) -> bool:
-        try:
-            pieces = range(_DISCARD_BYTES_MAX // _PIECE_BYTES)
-            return all(self.read(_PIECE_BYTES) for _ in pieces)
-        except OSError:
-            return True
+
+def discard(incoming: Incoming, read: Callable[[int], bytes]) -> bool:
+    """Read to the end, within bounds; tell whether it was reached."""
+    incoming.end_within(_DISCARD_S)
+    pieces = range(_DISCARD_BYTES_MAX // _PIECE_BYTES)
+    return not all(read(_PIECE_BYTES) for _ in pieces)

@@ -19,9 +19,13 @@ from gateway.names import NAME_BYTES_MAX, PATTERN, check_name
 from gateway.problems import Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from pydantic.config import JsonDict
 
 _ERRORS_MAX = 20
+_FIELDS_MAX = 64
+"""Of one object: more are not looked at."""
 _FIELD_CHARS_MAX = 100
 _BASE64 = r"^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
 _PREFIX = "Value error, "
@@ -122,14 +126,39 @@ class JobRequest(_Model):
     limits: LimitsRequest = LimitsRequest()
 
 
-def parse_request(document: object) -> JobRequest:
-    """Return the request, or raise the Problem with one entry a field."""
+def parse_request(document: object, entries_max: Mapping[str, int]) -> JobRequest:
+    """Return the request, or raise the Problem with one entry a field.
+
+    entries_max: how many a field may have that has any number of them.
+    """
     if not isinstance(document, dict):
         raise Problem.invalid(("", "The body must be a JSON object."))
+    crowds = [*_crowds(document, entries_max)]
+    if crowds:
+        raise Problem.invalid(*crowds)
     try:
         return JobRequest.model_validate(document)
     except ValidationError as fault:
         raise Problem.invalid(*_errors(fault)) from fault
+
+
+def _crowds(
+    document: Mapping[str, Any], entries_max: Mapping[str, int]
+) -> Iterator[tuple[str, str]]:
+    """Tell what has too many entries.
+
+    Before all else: a body has room for millions, and to say what is wrong with each
+    takes a minute and gigabytes.
+    """
+    bounds = {**entries_max, "limits": _FIELDS_MAX}
+    fields: list[tuple[str, object, int]] = [("", document, _FIELDS_MAX)]
+    fields += [(name, document.get(name), most) for name, most in bounds.items()]
+    files = document.get("files")
+    if isinstance(files, list) and len(files) <= bounds["files"]:
+        fields += [(f"files.{n}", one, _FIELDS_MAX) for n, one in enumerate(files)]
+    for name, value, most in fields:
+        if isinstance(value, dict | list) and len(value) > most:
+            yield name, f"has {len(value)} entries; {most} are allowed"
 
 
 def _errors(fault: ValidationError) -> list[tuple[str, str]]:

@@ -53,6 +53,11 @@ class Submission:
         self._directory = directory
         self._drafter = drafter
         self._arrivals = arrivals
+        self._entries_max = {
+            "files": config.files_max,
+            "args": config.args_max,
+            "env": config.env_max,
+        }
 
     def submit(self, environ: Environ) -> Any:
         """Answer one `POST /v1/jobs`."""
@@ -73,7 +78,7 @@ class Submission:
         config = self._config
         key = idempotency_key(environ)
         body = read_json(environ, config.body_kb_max * 1024, config.body_timeout_s)
-        draft = self._drafter.draft(parse_request(body))
+        draft = self._drafter.draft(parse_request(body, self._entries_max))
         return Job(
             id=make_id(config.secret, client, key),
             language=draft.language,

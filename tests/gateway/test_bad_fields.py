@@ -51,6 +51,7 @@ def files(*names: str) -> dict[str, Any]:
         ({"args": ["a\0b"]}, "args.0"),
         ({"args": ["\ud800"]}, "args.0"),
         ({"args": ["x"] * 65}, "args"),
+        ({"args": [1] * 65}, "args"),
         ({"args": ["x" * 70_000]}, "args"),
         ({"env": []}, "env"),
         ({"env": {"A": 1}}, "env.A"),
@@ -96,6 +97,26 @@ def test_infinity_by_a_large_exponent(gateway: Gateway) -> None:
 def test_neither_source_nor_files(gateway: Gateway) -> None:
     assert fields(gateway, {"language": "python"}) == {"source"}
     assert fields(gateway, {"language": "python", "files": []}) == {"files"}
+
+
+CROWD: dict[str, Any] = {f"A{number}": 0 for number in range(65)}
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        (CROWD, ""),
+        ({"files": [{}] * 65}, "files"),
+        ({"files": [{}, CROWD]}, "files.1"),
+        ({"args": [0] * 65}, "args"),
+        ({"env": CROWD}, "env"),
+        ({"limits": CROWD}, "limits"),
+    ],
+)
+def test_of_a_crowd_nobody_is_named(
+    gateway: Gateway, change: dict[str, Any], field: str
+) -> None:
+    assert fields(gateway, {"language": 1, **change}) == {field}
 
 
 def test_every_wrong_field_is_named_at_once(gateway: Gateway) -> None:

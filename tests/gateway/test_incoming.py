@@ -57,7 +57,10 @@ def ends() -> Iterator[tuple[socket.socket, Incoming]]:
         yield theirs, Incoming(ours)
 
 
-def test_what_has_come_is_not_waited_for(ends: tuple[socket.socket, Incoming]) -> None:
+def test_what_has_come_is_not_waited_for(
+    ends: tuple[socket.socket, Incoming], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(incoming, "_TURN_S", WAIT_S)  # whatever else the machine does
     peer, reader = ends
     peer.sendall(b"ab")
     reader.end_within(WAIT_S)
@@ -155,6 +158,22 @@ def test_a_body_that_is_cut_off() -> None:
     body, _ = body_of(b"abc", 5)
     with pytest.raises(OSError, match="cut off"):
         body.read(5)
+
+
+def test_a_body_that_came_too_late_leaves_no_next_request() -> None:
+    class Late(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            data = super().read(size)
+            if self.tell() == 3:
+                raise TimeoutError("it has read, and lost that")
+            return data
+
+    late = Late(b"abcdef")
+    body = Body(Incoming(Endless()), late, 6)
+    with pytest.raises(TimeoutError):
+        body.read(3)
+    body.discard()
+    assert body.abandoned
 
 
 def test_of_a_long_rest_only_so_much_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

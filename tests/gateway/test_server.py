@@ -17,7 +17,7 @@ import pytest
 from gateway_client import Gateway, running, shown
 from twins import SUCCESS, World, catalog
 
-from actors.messages import Finished
+from actors.messages import Finished, Output
 from gateway.app import make_app
 from gateway.config import GatewayConfig
 from gateway.connection import Connection
@@ -219,6 +219,27 @@ def test_who_asks_for_the_end_of_the_connection_gets_it(
         assert sock.recv(1) == b""
 
 
+@pytest.mark.parametrize(
+    "last",
+    [
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        b"GET /%ff HTTP/1.1\r\nHost: x\r\n\r\n",
+    ],
+)
+def test_what_is_sent_behind_the_last_request_costs_no_answer(
+    gateway: Gateway, last: bytes
+) -> None:
+    first = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
+    with gateway.connect() as sock:
+        sock.sendall(first + last + bytes(200_000))
+        assert sock.recv(1, socket.MSG_PEEK)
+        gevent.spawn(sock.shutdown, socket.SHUT_WR).join()
+        file = sock.makefile("rb")
+        assert answer_of(file)[1]["openapi"]
+        assert answer_of(file)[0] in {200, 400}
+        assert file.read() == b""  # and no reset
+
+
 def test_an_old_client_sees_the_end_of_a_stream(gateway: Gateway) -> None:
     job_id = gateway.submit_done()
     with gateway.connect() as sock:
@@ -275,6 +296,33 @@ def test_many_requests_on_one_connection(gateway: Gateway) -> None:
         assert read_answer(sock)[0] == 422
         sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
         assert read_answer(sock)[0] == 200
+
+
+def test_requests_sent_together_leave_others_their_turns(
+    gateway: Gateway, sent: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a turn that is over at once, and two requests in one packet
+    monkeypatch.setattr("gateway.incoming._TURN_S", 0)
+    answered: list[int] = []
+    with gateway.connect() as sock:
+        request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+        sock.sendall(request * 2)
+        # When somebody else can run as soon as the first is answered
+        while not sent:
+            gevent.sleep(0)
+        answered.append(len(sent))
+        read_answer(sock)
+    # Then it runs before the second
+    assert answered == [1]
+
+
+def test_a_long_answer_is_not_copied(gateway: Gateway, sent: list[bytes]) -> None:
+    text = b"x" * 100_000
+    job_id = gateway.submit_done(Output("run", "stdout", text))
+    sent.clear()
+    answer = gateway.get(f"/v1/jobs/{job_id}")
+    assert answer.json()["stdout"] == text.decode()
+    assert len(sent[0]) < 1000 < len(sent[1])
 
 
 def test_a_new_connection_need_not_wait_for_all_others_turns() -> None:
