@@ -27,6 +27,7 @@ from gevent.lock import BoundedSemaphore
 
 from actors.direct_socket import take_over
 from actors.sandbox import MIB, OVERHEAD_MB, container_options
+from actors.socket_memory import bound_socket_memory
 from images import wire
 
 if TYPE_CHECKING:
@@ -233,6 +234,7 @@ class Engine:
         except ENGINE_ERRORS:
             attached.close()
             raise
+        bound_socket_memory(container_id)
         with suppress(*ENGINE_ERRORS, LookupError, TypeError):  # Docker's way is enough
             attached.pid = self._client.inspect_container(container_id)["State"]["Pid"]
         return attached

@@ -24,7 +24,7 @@ OVERHEAD_PIDS = 32
 GVISOR_PIDS = 1024
 """Threads of gVisor's own kernel, which Docker counts with the container's."""
 
-GVISOR_ANSWERS = {"clone3", "sync", "syncfs"}
+GVISOR_ANSWERS = {"clone3", "fadvise64", "sync", "syncfs"}
 
 OVERHEAD_MB = 48
 """Memory of our own in a container: runner, launcher and a waiting interpreter."""
@@ -153,6 +153,12 @@ def runner_config(
     )
 
 
+SYSCTLS = {
+    # Else what a closed connection leaves for a minute would cost the container.
+    "net.ipv4.tcp_max_tw_buckets": "0",
+}
+
+
 def container_options(
     defaults: LanguageDefaults, config: SandboxConfig, uid_first: int
 ) -> dict[str, Any]:
@@ -184,6 +190,7 @@ def container_options(
             },
             # Else the host's own resolver would be named in there.
             "dns": ["127.0.0.1"],
+            "sysctls": {} if is_gvisor(runtime) else SYSCTLS,
             "dns_search": ["."],
             "log_config": {"Type": "none", "Config": {}},
             "ipc_mode": "private",

@@ -18,6 +18,8 @@ CGROUP = "/sys/fs/cgroup"
 TMPFS = ("/box", "/tmp", "/dev/shm")  # noqa: S108 - the writable places
 MQUEUE = "/dev/mqueue"
 _IPC = ("sysvipc/shm", "sysvipc/sem", "sysvipc/msg")
+_LABELS = "net/ip6_flowlabel"
+"""Of IPv6 flows: they outlive who made them, and hold bytes of its choice."""
 _SOCKETS = ("net/sockstat", "net/sockstat6")
 Count = tuple[str, str, int]
 """Of sockets: the protocol, what is counted, how many."""
@@ -173,6 +175,7 @@ class Observer:
         self._places = places
         self._mounts = Mounts(f"{proc}/self/mountinfo")
         self._ipc = [Text(f"{proc}/{file}") for file in _IPC]
+        self._labels = Text(f"{proc}/{_LABELS}")
         self._sockets = [Text(f"{proc}/{file}") for file in _SOCKETS]
 
     def observe(self) -> dict[str, object]:
@@ -181,6 +184,7 @@ class Observer:
         return {
             "mounts": self._mounts.read(),
             "ipc": [text.read() for text in self._ipc],
+            "labels": self._labels.read(),
             "sockets": [own for own, _ in sockets],
             # One that has been closed stays for a minute, and keeps its port.
             "connections": [closed for _, closed in sockets],

@@ -25,6 +25,15 @@ NETLINK_ROUTE = 0
 ANY_PROTOCOL, TCP, UDP = 0, 6, 17
 NEW_NAMESPACES = 0x7E020000
 """CLONE_NEWNS, -CGROUP, -UTS, -IPC, -USER, -PID and -NET."""
+INT = 0xFFFFFFFF
+"""What the kernel looks at of an argument that is an int, whatever stands above."""
+SOL_IPV6 = 41
+SOCKET_LEVELS = (0, 1, 6, 17, 270)
+"""SOL_IP, SOL_SOCKET, SOL_TCP, SOL_UDP and SOL_NETLINK."""
+IPV6_OPTIONS = (*range(16, 27), *range(49, 53), 62, 66, 67, 72, 78)
+"""All that others than root use, but the labels of flows (32 and 33): IPV6_UNICAST_HOPS
+to -V6ONLY, -RECVPKTINFO to -HOPLIMIT, -DONTFRAG, -RECVTCLASS, -TCLASS,
+-ADDR_PREFERENCES, -FREEBIND."""
 PERSONALITIES = (0, 0x8, 0x20000, 0x20008, 0xFFFFFFFF)
 """Linux, with 3 GB only, under an old version's name, both, and the question."""
 
@@ -93,6 +102,20 @@ def _sockets() -> Iterable[Group]:
     )
 
 
+def _socket_options() -> Iterable[Group]:
+    """Yield those which end with their socket.
+
+    The kernel keeps the label of a flow for minutes longer, with bytes of the program's
+    choice that a later one could read, and has 4096 of them for the whole host.
+    """
+    for level in SOCKET_LEVELS:
+        of_level = Argument(1, level, mask=INT)
+        yield Group("options of sockets", "setsockopt", (of_level,))
+    for option in IPV6_OPTIONS:
+        arguments = (Argument(1, SOL_IPV6, mask=INT), Argument(2, option, mask=INT))
+        yield Group("options of IPv6, but no labels", "setsockopt", arguments)
+
+
 def _personalities() -> Iterable[Group]:
     reason = "setarch and runtimes ask for it; none that weakens address randomisation"
     for value in PERSONALITIES:
@@ -106,7 +129,7 @@ GROUPS = (
         close close_range copy_file_range dup dup3 fcntl fdatasync flock
         fsync ftruncate ioctl lseek pread64 preadv preadv2 pwrite64 pwritev
         pwritev2 read readahead readv sendfile splice sync_file_range tee
-        vmsplice write writev fadvise64 fallocate pipe2
+        vmsplice write writev fallocate pipe2
         """,
     ),
     Group(
@@ -173,6 +196,12 @@ GROUPS = (
         error=0,
     ),
     Group(
+        "advice: taken, it has the files of all containers leave the cache",
+        "fadvise64",
+        action=REFUSE,
+        error=0,
+    ),
+    Group(
         "signals: the kernel delivers them to one's own uid only",
         """
         kill pidfd_send_signal rt_sigaction rt_sigpending rt_sigprocmask
@@ -200,11 +229,11 @@ GROUPS = (
         "use sockets once they are made",
         """
         accept accept4 bind connect getpeername getsockname getsockopt
-        listen recvfrom recvmmsg recvmsg sendmmsg sendmsg sendto setsockopt
-        shutdown
+        listen recvfrom recvmmsg recvmsg sendmmsg sendmsg sendto shutdown
         """,
     ),
     *_sockets(),
+    *_socket_options(),
     Group(
         "who one is; the runner's children become their job's uid by these",
         """

@@ -88,6 +88,10 @@ int main(void) {
     TRY("socket(BLUETOOTH)", SYS_socket, AF_BLUETOOTH, SOCK_RAW, 0);
     TRY("socket(TIPC)", SYS_socket, AF_TIPC, SOCK_STREAM, 0);
     TRY("socketpair(TIPC)", SYS_socketpair, AF_TIPC, SOCK_STREAM, 0, buffer);
+    int flows = socket(AF_INET6, SOCK_DGRAM, 0);
+    TRY("setsockopt(IPV6_FLOWLABEL_MGR)", SYS_setsockopt, flows, 41, 32, buffer, 32);
+    TRY("setsockopt(the same, as the kernel reads it)", SYS_setsockopt, flows,
+        0x100000029, 0x100000020, buffer, 32);
     TRY("shmget", SYS_shmget, 0, 4096, 01600);
     TRY("semget", SYS_semget, 0, 1, 01600);
     TRY("msgget", SYS_msgget, 0, 01600);

@@ -178,6 +178,15 @@ except OSError: pass
 }
 
 
+LEFT_BEHIND["a connection"] = """
+import socket
+with socket.create_server(("127.0.0.1", 8000)) as server:
+    client = socket.create_connection(("127.0.0.1", 8000))
+    server.accept()[0].close()
+    client.close()
+"""
+
+
 @pytest.mark.parametrize("source", LEFT_BEHIND.values(), ids=LEFT_BEHIND)
 def test_what_is_left_behind_is_removed(boxes: Boxes, source: str) -> None:
     report = attack(boxes, source, wall_s=10)
@@ -189,15 +198,14 @@ FOR_GOOD = {
     "shared memory": ("libc.shmget(0, 4096, 0o1600)", "ipc"),
     "semaphores": ("libc.semget(0, 1, 0o1600)", "ipc"),
     "messages": ("libc.msgget(0, 0o1600)", "ipc"),
-    "a connection": (
+    "a flow's label": (
         """
-import socket
-with socket.create_server(("127.0.0.1", 8000)) as server:
-    client = socket.create_connection(("127.0.0.1", 8000))
-    server.accept()[0].close()
-    client.close()
+import socket, struct
+label = struct.pack("!16sI", socket.inet_pton(socket.AF_INET6, "fd00::1"), 0x10000)
+label += struct.pack("=BBHHHI", 0, 255, 1, 60, 60, 0)
+socket.socket(socket.AF_INET6, socket.SOCK_DGRAM).setsockopt(41, 32, label)
 """,
-        "connections",
+        "labels",
     ),
 }
 
