@@ -33,7 +33,8 @@ SOCKET_LEVELS = (0, 1, 6, 17, 270)
 IPV6_OPTIONS = (*range(16, 32), *range(42, 47), *range(49, 53), 62, 66, 67, 72, 76, 78)
 """All that others than root use, but the labels of flows (32 and 33): IPV6_UNICAST_HOPS
 to -RECVERR_RFC4884, MCAST_JOIN_GROUP to -LEAVE_SOURCE_GROUP, IPV6_RECVPKTINFO to
--HOPLIMIT, -DONTFRAG, -RECVTCLASS, -TCLASS, -ADDR_PREFERENCES, -UNICAST_IF, -FREEBIND."""
+-HOPLIMIT, -DONTFRAG, -RECVTCLASS, -TCLASS, -ADDR_PREFERENCES, -UNICAST_IF and
+-FREEBIND."""
 PERSONALITIES = (0, 0x8, 0x20000, 0x20008, 0xFFFFFFFF)
 """Linux, with 3 GB only, under an old version's name, both, and the question."""
 
