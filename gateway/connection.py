@@ -72,17 +72,19 @@ class Connection(WSGIHandler):
 
     def read_requestline(self) -> str:
         """Wait for the next request, but not for ever."""
-        self._incoming.give_way()  # it may have sent its next requests along
-        if self.server.stopping:
-            return ""
+        incoming = self._incoming
+        incoming.end_within(self.server.config.idle_timeout_s)
+        reads = incoming.reads
         self.server.idle.add(self)
-        self._incoming.end_within(self.server.config.idle_timeout_s)
         try:
             line = super().read_requestline()
-            # Some send one behind a body (RFC 9112, section 2.2).
-            return super().read_requestline() if line == "\r\n" else line
+            if line == "\r\n":  # some send one behind a body (RFC 9112, section 2.2)
+                line = super().read_requestline()
         finally:
             self.server.idle.discard(self)
+        if incoming.reads == reads:  # it has come along with the request before
+            incoming.give_way()
+        return line
 
     def read_request(self, raw_requestline: str) -> Any:
         """Read the header, but not for ever; nothing for what is no request."""

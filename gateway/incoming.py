@@ -46,6 +46,8 @@ class Incoming(io.RawIOBase):
         self._sock = sock
         self._deadline = 0.0
         self._turn_began = time.monotonic()
+        self.reads = 0
+        """How often the client's bytes were asked for."""
 
     def end_within(self, seconds: float) -> None:
         """Have what is read from now on raise TimeoutError after this time."""
@@ -76,6 +78,7 @@ class Incoming(io.RawIOBase):
         now = time.monotonic()
         if now >= self._deadline:
             raise TimeoutError("what was to be sent has not come in time")
+        self.reads += 1
         self._sock.settimeout(0)
         try:
             size = int(self._sock.recv_into(buffer))
