@@ -14,15 +14,10 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-CGROUPS = Path("/sys/fs/cgroup")
-PLACES = (
-    "docker/{}/cpu.weight",
-    "system.slice/docker-{}.scope/cpu.weight",
-    "cpu/docker/{}/cpu.shares",
-    "cpu/system.slice/docker-{}.scope/cpu.shares",
-)
-"""Where Docker keeps it: in version 2 of control groups and in 1, without and with
-systemd."""
+from actors.control_group import CGROUPS, places
+
+PLACES = (*places("", "cpu.weight"), *places("cpu", "cpu.shares"))
+"""In version 2 of control groups, and in 1."""
 PREFERRED = 10
 """So many times the usual weight; the gateway's own is of this order."""
 YIELDING = 0.1

@@ -29,6 +29,9 @@ GVISOR_ANSWERS = {"clone3", "fadvise64", "sync", "syncfs"}
 OVERHEAD_MB = 48
 """Memory of our own in a container: runner, launcher and a waiting interpreter."""
 
+SYSCTLS = {"net.ipv4.tcp_max_tw_buckets": "0"}
+"""Else what a closed connection leaves for a minute would cost the container."""
+
 COMPILE_RLIMITS = {"FSIZE": 64 * MIB, "NOFILE": 1024, "STACK": 64 * MIB}
 """What a compile step has, in bytes and descriptors, whatever its job asks for.
 
@@ -153,12 +156,6 @@ def runner_config(
     )
 
 
-SYSCTLS = {
-    # Else what a closed connection leaves for a minute would cost the container.
-    "net.ipv4.tcp_max_tw_buckets": "0",
-}
-
-
 def container_options(
     defaults: LanguageDefaults, config: SandboxConfig, uid_first: int
 ) -> dict[str, Any]:
@@ -190,8 +187,8 @@ def container_options(
             },
             # Else the host's own resolver would be named in there.
             "dns": ["127.0.0.1"],
-            "sysctls": {} if is_gvisor(runtime) else SYSCTLS,
             "dns_search": ["."],
+            "sysctls": {} if is_gvisor(runtime) else SYSCTLS,
             "log_config": {"Type": "none", "Config": {}},
             "ipc_mode": "private",
             "runtime": runtime,

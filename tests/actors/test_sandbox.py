@@ -127,6 +127,7 @@ def test_without_a_list_of_calls_the_engine_has_its_own() -> None:
 def test_the_runtime_is_the_settings() -> None:
     options = container_options(make_defaults(), replace(CONFIG, runtime="runsc"), 1)
     assert options["host"]["runtime"] == "runsc"
+    assert options["host"]["sysctls"] == {} != HOST["sysctls"]
     # its kernel's own threads count as the container's
     assert options["host"]["pids_limit"] == HOST["pids_limit"] + GVISOR_PIDS
 

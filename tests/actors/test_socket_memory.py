@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.socket_memory import BYTES_MAX, FILE, PLACES, bound_socket_memory
+from actors.socket_memory import BYTES_MAX, PLACES, bound_socket_memory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,7 +16,7 @@ ID = "4f5e"
 
 @pytest.mark.parametrize("place", PLACES)
 def test_it_is_set_where_the_host_keeps_it(tmp_path: Path, place: str) -> None:
-    file = tmp_path / place.format(ID) / FILE
+    file = tmp_path / place.format(ID)
     file.parent.mkdir(parents=True)
     file.write_text("9\n")
     bound_socket_memory(ID, tmp_path)
@@ -24,6 +24,6 @@ def test_it_is_set_where_the_host_keeps_it(tmp_path: Path, place: str) -> None:
 
 
 def test_a_host_without_it_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / PLACES[0].format(ID)).mkdir(parents=True)
+    (tmp_path / PLACES[0].format(ID)).parent.mkdir(parents=True)
     bound_socket_memory(ID, tmp_path)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from service_process import ServiceProcess, wait_until
 
-from actors.cpu_weight import CGROUPS, PLACES, PREFERRED
+from actors.control_group import CGROUPS
+from actors.cpu_weight import PLACES, PREFERRED
 
 pytestmark = pytest.mark.docker
 
