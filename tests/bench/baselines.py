@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import docker
+from docker.utils import kwargs_from_env
 from ways import Site
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def naive_server(site: Site) -> Iterator[Site]:
 @contextmanager
 def baselines(languages: Iterable[str]) -> Iterator[Site]:
     """Set up all that is not Warmbox; take it away again at the end."""
-    api = docker.APIClient(timeout=60)
+    api = docker.APIClient(timeout=60, **kwargs_from_env())
     site = Site(tempfile.mkdtemp(prefix="warmbox-bench-"))
     try:
         for language in languages:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import docker
+from docker.utils import kwargs_from_env
 from raw_http import RawClient, get_request, post_request
 from service_process import ServiceProcess
 from spread import percentile
@@ -129,7 +130,7 @@ class _Echo:
     """A container that says what it hears, attached as ours are."""
 
     def __init__(self) -> None:
-        self._docker: Any = docker.APIClient(timeout=30)
+        self._docker: Any = docker.APIClient(timeout=30, **kwargs_from_env())
 
     def __enter__(self) -> Self:
         self._container = self._docker.create_container(

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import docker
+from docker.utils import kwargs_from_env
 from raw_http import RawClient, get_request, post_request
 from workloads import steps
 
@@ -226,7 +227,7 @@ def docker_exec(site: Site, workload: Workload) -> Run:
     The command line `docker` does the same and takes a fifth longer. Docker has been
     seen to lose all that a quick program said: it is then run again, within its time.
     """
-    api = docker.APIClient(timeout=300)
+    api = docker.APIClient(timeout=300, **kwargs_from_env())
     box = site.boxes[workload.language]
     folder = own_folder(site, workload)
     command = one_command(workload, folder)

@@ -37,7 +37,8 @@ CONFIG = SandboxConfig(
     scrub_s=5,
     grace_s=3,
     cpus=1.0,
-    uid_first=20_000_000,
+    # Test runs beside each other share the kernel, which counts processes by uid.
+    uid_first=20_000_000 + os.getpid() % 64 * 4_000_000,
     uids=1024,
     starts_max=4,
     processes_max=256,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import docker
+from docker.utils import kwargs_from_env
 from http_api import Api
 from ports import free_port
 
@@ -58,7 +59,7 @@ class ServiceProcess:
         self.command += ["--port", str(self.port)]
         self.command += options
         self.api = Api(self.port)
-        self.docker: Any = docker.APIClient(timeout=30)
+        self.docker: Any = docker.APIClient(timeout=30, **kwargs_from_env())
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop
         self.process = subprocess.Popen(
             self.command,
