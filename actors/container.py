@@ -7,12 +7,18 @@
 A container is dirty from the moment a job is sent until the runner has positively
 said that it is clean; whatever else happens meanwhile ends it. Its supervisor starts
 another; the language queue has its job run again.
+
+A runtime may be unable to change the memory limit of what runs (gVisor's). Then the
+container is made anew for the job, with the memory that it asked for, while the actor
+stays busy. What fails meanwhile is the job's affair: neither its pool nor other jobs
+shall suffer from what one client has asked for.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 import gevent
@@ -20,7 +26,7 @@ import gevent
 from actors.actor import Actor, Context
 from actors.cpu_weight import CpuWeight
 from actors.directory import send
-from actors.engine import EngineError
+from actors.engine import EngineError, EngineRefusedError
 from actors.messages import (
     ContainerBusy,
     ContainerFailed,
@@ -33,6 +39,7 @@ from actors.messages import (
     JobFinished,
     JobResult,
     JobReturned,
+    MemoryRefused,
     MemorySet,
     Outcome,
     Output,
@@ -165,6 +172,8 @@ class Container(Actor):
         self._sent_at = self._done_at = 0.0
         self._owes_slot = False
         """Whether the scheduler is yet to hear that the job has ended."""
+        self._making = False
+        """Whether the container is being made anew for the job in hand."""
         self._retiring = ""
         self._over = False
 
@@ -181,7 +190,8 @@ class Container(Actor):
         try:
             attached = self._engine.start(self._defaults)
         except EngineError as error:
-            send(self.actor_ref, EngineFailed(str(error)))
+            refused = isinstance(error, EngineRefusedError)
+            send(self.actor_ref, EngineFailed(str(error), refused))
             return
         if self._over:
             self._engine.discard(attached)  # the actor ended meanwhile
@@ -192,9 +202,15 @@ class Container(Actor):
 
     def engine_failed(self, message: EngineFailed) -> None:
         """Docker could not: the pool waits before it tries again."""
-        self._fail(message.reason)
+        if self._making and not message.refused:
+            self._give_back("failed")  # Docker is away, of which the pool will hear
+        else:
+            self._fail(message.reason)
 
     def _fail(self, reason: str) -> None:
+        if self._making:
+            self._refuse(reason)
+            return
         if self.context.parent is not None:
             send(self.context.parent, ContainerFailed(self.name, reason))
         self._retire("failed")
@@ -228,6 +244,8 @@ class Container(Actor):
             stream = "stdout" if kind == wire.STDOUT else "stderr"
             self._count_output(len(payload))
             self._output.add(self._phase, stream, payload)
+        elif kind == wire.READY and self._making:
+            self._made()
         elif kind == wire.READY and self._state in {"starting", "scrubbing"}:
             self._clean(json.loads(payload))
         elif kind == wire.PHASE and self._run is not None:
@@ -269,8 +287,7 @@ class Container(Actor):
         self.cancel_timer("start")
         self.cancel_timer("scrub")
         if self._weight is None:
-            assert self._link is not None  # noqa: S101 - by which it became ready
-            self._weight = CpuWeight(self._link.attached.id)
+            self._weight = self._weigh()
             if self.context.parent is not None:
                 send(self.context.parent, ContainerReady(self.name))
         else:
@@ -292,6 +309,10 @@ class Container(Actor):
             self._weight.reset()
         self._tell_idle()
 
+    def _weigh(self) -> CpuWeight:
+        assert self._link is not None  # noqa: S101 - by which it became ready
+        return CpuWeight(self._link.attached.id)
+
     def _tell_idle(self) -> None:
         self._owes_slot = False  # to be idle says so
         idle = ContainerIdle(self.name, self._language, self._wakes)
@@ -310,7 +331,7 @@ class Container(Actor):
         """End; a job that was killed for memory has its outcome all the same."""
         reason = str(verdict["reason"])[:LOGGED_BYTES]
         log.warning("%s is dirty: %s", self.name, reason)
-        if self._state == "starting":
+        if self._state == "starting" or self._making:
             self._fail(reason)
             return
         # Not begun: then it was what waited for the job, and the one before it.
@@ -321,7 +342,7 @@ class Container(Actor):
 
     def stream_ended(self, message: StreamEnded) -> None:
         """The container has died under us."""
-        if self._state == "starting":
+        if self._state == "starting" or self._making:
             self._fail(message.reason)
             return
         if message.reason.startswith("protocol"):
@@ -373,7 +394,7 @@ class Container(Actor):
         try:
             self._engine.set_memory(self._link.attached, memory_mb)
         except EngineError as error:
-            send(self.actor_ref, EngineFailed(str(error)))
+            send(self.actor_ref, MemoryRefused(str(error)))
         else:
             send(self.actor_ref, MemorySet(memory_mb))
 
@@ -381,6 +402,49 @@ class Container(Actor):
         """The limit that the job asked for is in force."""
         self._memory_mb = message.memory_mb
         self._send_job()
+
+    def memory_refused(self, message: MemoryRefused) -> None:
+        """Have the container made anew, with the memory that the job asked for."""
+        if self._run is None or self._retiring:
+            return  # it has ended meanwhile
+        memory_mb = self._run.lease.job.limits.memory_mb
+        log.warning(
+            "%s: made anew with %d MB: %s", self.name, memory_mb, message.reason
+        )
+        self._let_go()
+        self.cancel_timer("flush")
+        self._making = True
+        self._memory_mb = self._ready_memory_mb = memory_mb
+        self._defaults = replace(self._defaults, memory_mb=memory_mb)
+        self._jobs, self._born_at = 0, self.now()
+        self.set_timer("start", START_S)
+        gevent.spawn(self._start)
+
+    def _made(self) -> None:
+        """The job can begin in the container that was made for it."""
+        self._making = False
+        self.cancel_timer("start")
+        self.set_timer("flush", STARTED_S)
+        self._weight = self._weigh()
+        self._send_job()
+
+    def _refuse(self, reason: str) -> None:
+        """No container with so much, or so little, memory comes up: the job ends."""
+        assert self._run is not None  # noqa: S101 - for which it was made
+        log.warning("%s: %s", self.name, reason)
+        memory_mb = self._run.lease.job.limits.memory_mb
+        text = f"no sandbox with a memory limit of {memory_mb} MB could be started"
+        self._unsent.clear()  # it has not begun
+        self._finish(JobResult(Outcome.OUT_OF_MEMORY, message=text))
+        self._retire("memory")
+
+    def _give_back(self, reason: str) -> None:
+        """Let the job run elsewhere; it has not begun here."""
+        assert self._run is not None  # noqa: S101 - busy
+        self.tell(self._queue, JobReturned(self._run.lease.job.id, self.name))
+        self._run = None
+        self._unsent.clear()
+        self._retire(reason)
 
     def _send_job(self) -> None:
         assert self._run is not None  # noqa: S101 - run_job set it
@@ -550,6 +614,10 @@ class Container(Actor):
         gone = ContainerGone(self.name, self._language)
         self.tell(self._queue, gone)
         self.tell(self._scheduler, gone)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Destroy the container, of which nothing more is heard."""
         if self._weight is not None:
             self._weight.reset()  # what a job has left in it shall not die first
             self._weight.close()
@@ -557,6 +625,7 @@ class Container(Actor):
             self._link.close()
             stuck = self._retiring in STUCK
             self._engine.discard(self._link.attached, kill=stuck)
+        self._weight = self._link = None
 
 
 def _phase(said: object) -> Literal["compile", "run"]:

@@ -57,6 +57,10 @@ class EngineError(Exception):
     """Docker did not do what was asked; the text is for people."""
 
 
+class EngineRefusedError(EngineError):
+    """Docker has answered that it would not: it is there, but asked for too much."""
+
+
 class Attached:
     """A running container and the ways to it: one reader each, one writer.
 
@@ -199,7 +203,7 @@ class Engine:
             self._give_uids_back(uid_first)
             if container_id:
                 self._remove(container_id)
-            raise EngineError(explain(error)) from error
+            raise engine_error(error) from error
 
     def _create(self, defaults: LanguageDefaults, uid_first: int) -> str:
         options = container_options(defaults, self.config, uid_first)
@@ -258,7 +262,7 @@ class Engine:
                 attached.id, mem_limit=memory, memswap_limit=memory
             )
         except ENGINE_ERRORS as error:
-            raise EngineError(explain(error)) from error
+            raise engine_error(error) from error
 
     def died_of_memory(self, attached: Attached) -> bool:
         """Tell whether a container died for want of memory; blocks until it is known.
@@ -393,6 +397,12 @@ def _shut(fd: int) -> None:
         native.shutdown(socket.SHUT_RD)
     finally:
         native.close()
+
+
+def engine_error(error: Exception) -> EngineError:
+    """Return what is to be raised for an error of the SDK's."""
+    refused = isinstance(error, docker.errors.APIError)
+    return (EngineRefusedError if refused else EngineError)(explain(error))
 
 
 def explain(error: Exception) -> str:

@@ -495,9 +495,13 @@ class ReportState:
 
 @dataclass(frozen=True, slots=True)
 class EngineFailed:
-    """The engine could not do what was asked."""
+    """The engine could not start the container.
+
+    refused: it is there, and has answered that it would not.
+    """
 
     reason: str
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -526,6 +530,13 @@ class MemorySet:
     """The container's memory limit is in force."""
 
     memory_mb: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryRefused:
+    """The engine could not change the memory limit of the container that runs."""
+
+    reason: str
 
 
 # --------------------------------------------------------------- supervision

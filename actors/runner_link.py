@@ -54,6 +54,7 @@ class RunnerLink:
         """Whether the runner has said its first word."""
         self._direct: gevent.Greenlet[[], None] | None = None
         """The reader of the direct way, where there is one."""
+        self._is_closed = False
         self._outbox: Queue[bytes | None] = Queue()
         self._writing = False
         """Whether the writer has something to write."""
@@ -71,7 +72,7 @@ class RunnerLink:
             self._direct.join()
         if self.attached.stderr:
             log.warning("%s said: %r", self._name, self.attached.stderr)
-        send(self._owner, StreamEnded(reason or "stream ended"))
+        self._tell(StreamEnded(reason or "stream ended"))
 
     def _take(self, receive: Callable[[], bytes]) -> str:
         """Pass frames on to the end; returns what was wrong with them, if anything."""
@@ -81,7 +82,7 @@ class RunnerLink:
                 frames = decoder.feed(data)
                 if frames and not self._is_met:
                     self._meet(*frames[0])
-                if frames and not send(self._owner, FramesReceived(tuple(frames))):
+                if frames and not self._tell(FramesReceived(tuple(frames))):
                     break
         except wire.ProtocolError as error:
             return f"protocol: {error}"
@@ -98,7 +99,10 @@ class RunnerLink:
         """Read to the end, of which the attach stream's tells; or end it all."""
         reason = self._take(self.attached.receive_direct)
         if reason:
-            send(self._owner, StreamEnded(reason))
+            self._tell(StreamEnded(reason))
+
+    def _tell(self, message: object) -> bool:
+        return not self._is_closed and send(self._owner, message)
 
     def send(self, frame: bytes) -> None:
         """Write what can be written at once, and leave the rest to the writer."""
@@ -118,5 +122,9 @@ class RunnerLink:
             return  # the reader sees the end of the stream
 
     def close(self) -> None:
-        """Let the writer end; the stream itself is the engine's to close."""
+        """Tell the owner nothing more, and let the writer end.
+
+        The stream itself is the engine's to close.
+        """
+        self._is_closed = True
         self._outbox.put(None)

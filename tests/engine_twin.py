@@ -11,7 +11,7 @@ from gevent.event import Event
 from gevent.queue import Queue
 from samples import CONFIG, evidence
 
-from actors.engine import Attached, EngineError
+from actors.engine import Attached, EngineError, EngineRefusedError
 from images import wire
 
 if TYPE_CHECKING:
@@ -109,18 +109,24 @@ class AttachedTwin(Attached):
 class EngineTwin:
     """Keeps the contract of `actors.engine.Engine`.
 
-    fault: why nothing can be done now. gate: cleared, whatever takes time waits.
+    fault: why nothing can be done now. refusal: what Docker answers to whatever is
+    asked. memory_fault: what it answers to a change of memory. gate: cleared, whatever
+    takes time waits.
     """
 
     def __init__(self, config: SandboxConfig = CONFIG) -> None:
         self.config = config
         self.fault = ""
+        self.refusal = ""
+        self.memory_fault = ""
         self.gate = Event()
         self.gate.set()
         self.started: list[AttachedTwin] = []
         self.discarded: list[Attached] = []
         self.killed: list[Attached] = []
         self.memory_mb: list[int] = []
+        self.made_mb: list[int] = []
+        """The memory of each container that was started."""
         self.starved: list[Attached] = []
         """Those of which Docker says that they died of memory."""
 
@@ -128,12 +134,15 @@ class EngineTwin:
         self._wait()
         attached = AttachedTwin(len(self.started), self.on_frame)
         self.started.append(attached)
+        self.made_mb.append(defaults.memory_mb)
         self.on_start(attached, defaults)
         return attached
 
     def set_memory(self, attached: Attached, memory_mb: int) -> None:
         assert attached in self.started
         self._wait()
+        if self.memory_fault:
+            raise EngineRefusedError(self.memory_fault)
         self.memory_mb.append(memory_mb)
 
     def died_of_memory(self, attached: Attached) -> bool:
@@ -150,6 +159,8 @@ class EngineTwin:
         self.gate.wait()
         if self.fault:
             raise EngineError(self.fault)
+        if self.refusal:
+            raise EngineRefusedError(self.refusal)
 
     # ----------------------------------------------------------------- to override
 

@@ -62,6 +62,7 @@ from metrics.instruments import REGISTRY
 from metrics.live import LIVE, ContainerFact
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from actors.messages import Job
@@ -672,11 +673,77 @@ def test_what_was_said_to_one_job_is_not_said_to_the_next(box: Box) -> None:
     assert box.twin.take_kinds() == [wire.JOB]
 
 
-def test_an_engine_that_cannot_set_the_limit_ends_the_container(box: Box) -> None:
+def test_where_a_limit_cannot_be_changed_the_container_is_made_anew_for_the_job(
+    box: Box,
+) -> None:
+    # Given a runtime that can't change the memory of what runs, as gVisor
+    box.idle()
+    box.engine.memory_fault = "not supported"
+    box.tell(make_run(limited(64)), SendStdin("j1", "python", b"a", end=True))
+    # Then the old one is gone, and the job waits for one with its memory
+    assert box.engine.discarded == box.engine.started[:1]
+    assert box.engine.made_mb == [256, 64]
+    assert box.is_alive()
+    twin = box.engine.started[1]
+    twin.ready()
+    assert twin.take_kinds() == [wire.JOB, wire.STDIN, wire.STDIN_END]
+    twin.say(wire.PHASE, {"phase": "run"})
+    twin.done()
+    assert [end.outcome for end in box.ends()] == [Outcome.SUCCESS]
+    # And neither the pool nor the scheduler has noticed anything
+    assert box.pool.of(ContainerFailed) == []
+    assert box.scheduler.of(ContainerGone) == []
+    twin.ready()
+    box.forget()
+    # And the next job with as much runs there
+    box.tell(make_run(limited(64, "j2")))
+    assert twin.take_kinds() == [wire.JOB]
+
+
+@pytest.mark.parametrize(
+    "fail",
+    [
+        lambda box: box.engine.started[1].die(),
+        lambda box: box.engine.started[1].dirty(),
+        lambda box: box.world.clock.advance(START_S),
+    ],
+    ids=["it dies", "it is dirty", "it says nothing"],
+)
+def test_a_job_whose_memory_lets_no_container_start_ends_and_hurts_nobody(
+    box: Box, fail: Callable[[Box], None]
+) -> None:
+    box.idle()
+    box.engine.memory_fault = "not supported"
+    box.tell(make_run(limited(16)))
+    fail(box)
+    (end,) = box.ends()
+    assert end.outcome is Outcome.OUT_OF_MEMORY
+    assert end.message == "no sandbox with a memory limit of 16 MB could be started"
+    assert box.pool.of(ContainerFailed) == []
+    assert box.events() == []
+    box.assert_destroyed("memory")
+
+
+def test_a_job_whose_memory_docker_refuses_ends_and_hurts_nobody(box: Box) -> None:
+    box.idle()
+    box.engine.gate.clear()
+    box.tell(make_run(limited(16)))
+    box.engine.refusal = "too little"
+    box.engine.gate.set()
+    assert [end.outcome for end in box.ends()] == [Outcome.OUT_OF_MEMORY]
+    assert box.pool.of(ContainerFailed) == []
+    box.assert_destroyed("memory")
+
+
+def test_with_docker_away_a_job_that_waits_for_its_limit_is_given_back(
+    box: Box,
+) -> None:
+    """The pool notices by itself, when it starts another."""
     box.idle()
     box.engine.fault = "daemon away"
     box.tell(make_run(limited(64)))
-    assert box.pool.of(ContainerFailed) == [ContainerFailed(NAME, "daemon away")]
+    assert box.queue.of(JobReturned) == [JobReturned("j1", NAME)]
+    assert box.pool.of(ContainerFailed) == []
     assert box.ends() == []
     box.assert_destroyed("failed")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import docker.errors
 import gevent
 import pytest
 import requests
@@ -11,7 +12,13 @@ from actor_world import settle
 from gevent.event import Event
 from samples import CONFIG, make_defaults
 
-from actors.engine import Attached, Engine, EngineError
+from actors.engine import (
+    Attached,
+    Engine,
+    EngineError,
+    EngineRefusedError,
+    engine_error,
+)
 
 
 class ClientTwin:
@@ -186,3 +193,12 @@ def test_a_container_that_is_stuck_is_killed_while_its_stream_is_read(
     client = ClientTwin("a")
     calls = discard(client, engine_with(client, monkeypatch), kill=True)
     assert calls == ["remove", "close"]
+
+
+def test_an_engine_that_answers_is_not_away() -> None:
+    assert isinstance(
+        engine_error(docker.errors.APIError("too little")), EngineRefusedError
+    )
+    assert not isinstance(
+        engine_error(requests.ConnectionError("away")), EngineRefusedError
+    )
