@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Literal
 
 from actors.actor import Actor, Context
+from actors.holdings import Holdings
 from actors.job_log import JobLog
 from actors.messages import (
     Accepted,
     EventsReceived,
+    Expired,
     JobEvent,
+    JobExpired,
     JobView,
     NumberedEvent,
     Queued,
     SubscribeEvents,
 )
+from actors.tombstones import TOMBSTONES_MAX, Tombstones
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +33,6 @@ if TYPE_CHECKING:
     )
 
 SWEEP_S = 5.0
-TOMBSTONES_MAX = 100_000
 AWAITED_MAX = 10_000
 AWAIT_S = 10.0
 """Whoever waits for an unknown job has given up after so long."""
@@ -40,8 +42,9 @@ class EventRelay(Actor):
     """Owns the logs of all jobs that are not expired, and their watchers.
 
     It is rebuilt from the broker's event stream whenever it starts.
-    result_ttl_s: how long an ended job is remembered.
-    bytes_max: when all logs together are larger, the oldest ended ones expire early.
+    result_ttl_s: how long an ended job's log is kept.
+    bytes_max: when all logs together are larger, ended ones expire early: those of the
+    client whose logs hold most, oldest first.
     is_answered: the broker answers each subscription at once with what there is, even
     if that is nothing, and before that nothing is said of any job.
     counts_queued: tell a job's place in its queue, as far as it can be known here; else
@@ -56,6 +59,7 @@ class EventRelay(Actor):
         bytes_max: int,
         counts_queued: bool = False,
         is_answered: bool = False,
+        tombstones_max: int = TOMBSTONES_MAX,
     ) -> None:
         super().__init__(context)
         self._broker = broker
@@ -64,11 +68,12 @@ class EventRelay(Actor):
         self._result_ttl_s = result_ttl_s
         self._bytes_max = bytes_max
         self._logs: dict[str, JobLog] = {}
-        self._ended: OrderedDict[str, None] = OrderedDict()
-        self._expired: OrderedDict[str, None] = OrderedDict()
+        self._ended: dict[str, None] = {}
+        """In the order of their ends."""
+        self._held = Holdings()
+        self._expired = Tombstones(tombstones_max)
         self._awaited: dict[str, list[tuple[float, Callable[[], None]]]] = {}
         self._queued: dict[str, int] = {}
-        self._bytes = 0
         self._offset = 0
 
     def boot(self, message: Boot) -> None:
@@ -93,12 +98,14 @@ class EventRelay(Actor):
             self._is_unread = False
         if message.offset > self._offset or message.next_offset <= self._offset:
             return  # ahead of the replay that was asked for, or known already
-        events = message.events
-        if message.offset < self._offset:  # a broker whose offsets count events
-            events = events[self._offset - message.next_offset :]
+        if message.offset < self._offset:
+            # An answer to a predecessor's question, of which some is known here. How
+            # much can't be told, as a stream may have holes: so that is asked again.
+            self.tell(self._broker, SubscribeEvents(self.name, self._offset))
+            return
         self._offset = message.next_offset
         fresh: dict[str, list[NumberedEvent]] = {}
-        for event in events:
+        for event in message.events:
             numbered = self._append(event)
             if numbered and self._logs[event.job_id].watchers:
                 fresh.setdefault(event.job_id, []).extend(numbered)
@@ -116,18 +123,24 @@ class EventRelay(Actor):
         log = self._logs.get(event.job_id)
         if log is None:
             return ()  # expired meanwhile
-        return self._log(event, log)
+        numbered = self._log(event, log)
+        if isinstance(event.body, Expired) and log.state == "done":
+            for deliver in log.watchers:
+                deliver(())
+            self._expire(event.job_id)
+        return numbered
 
     def _log(self, event: JobEvent, log: JobLog) -> tuple[NumberedEvent, ...]:
         size, state = log.size, log.state
         numbered = log.append(event, self.now())
-        self._bytes += log.size - size
+        self._held.grow(log.accepted.client, log.size - size)
         if log.state != state:
             language = log.accepted.language
             change = (log.state == "queued") - (state == "queued")
             self._queued[language] = self._queued.get(language, 0) + change
             if log.state == "done":
                 self._ended[event.job_id] = None
+                self._held.loosen(log.accepted.client, event.job_id)
         return numbered
 
     def _accept(self, job_id: str, accepted: Accepted) -> None:
@@ -135,6 +148,7 @@ class EventRelay(Actor):
         if job_id in self._expired or job_id in self._logs:
             return
         log = self._logs[job_id] = JobLog(accepted)
+        self._held.grow(accepted.client, log.size)
         turn = self._queued.get(accepted.language, 0) + 1
         self._queued[accepted.language] = turn
         if self._counts_queued:
@@ -171,14 +185,15 @@ class EventRelay(Actor):
 
     def look_up_job(
         self, message: LookUpJob
-    ) -> JobView | Literal["expired", "unread"] | None:
+    ) -> JobView | JobExpired | Literal["unread"] | None:
         """Answer with the job as it stands."""
         if self._is_unread:
             return "unread"
         log = self._logs.get(message.job_id)
         if log is not None:
             return log.view(message.job_id)
-        return "expired" if message.job_id in self._expired else None
+        stone = self._expired.get(message.job_id)
+        return None if stone is None else JobExpired(stone.fingerprint)
 
     def time_out(self, name: str) -> None:
         """Expire by age."""
@@ -192,15 +207,22 @@ class EventRelay(Actor):
         self.set_timer("sweep", SWEEP_S)
 
     def _settle(self) -> None:
-        """Let the oldest ended jobs go while they are too old or all too large."""
+        """Let ended jobs go while they are too old, or all logs too large."""
         limit = self.now() - self._result_ttl_s
         while self._ended:
             job_id = next(iter(self._ended))
-            log = self._logs[job_id]
-            if log.done_at > limit and self._bytes <= self._bytes_max:
+            if self._logs[job_id].done_at > limit:
+                break
+            self._expire(job_id)
+        while self._held.total > self._bytes_max:
+            first = self._held.first_to_go()
+            if first is None:
                 return
-            del self._ended[job_id], self._logs[job_id]
-            self._bytes -= log.size
-            self._expired[job_id] = None
-            if len(self._expired) > TOMBSTONES_MAX:
-                self._expired.popitem(last=False)
+            self._expire(first)
+
+    def _expire(self, job_id: str) -> None:
+        log = self._logs.pop(job_id)
+        del self._ended[job_id]
+        accepted = log.accepted
+        self._held.drop(accepted.client, job_id, log.size)
+        self._expired.add(job_id, accepted.client, accepted.fingerprint)

@@ -16,6 +16,7 @@ from typing import Literal
 from actors.messages import (
     Accepted,
     EventBody,
+    Expired,
     Finished,
     JobEvent,
     JobResult,
@@ -46,7 +47,8 @@ class JobLog:
     events: list[NumberedEvent] = field(default_factory=list)
     result: JobResult | None = None
     done_at: float = 0.0
-    size: int = 0
+    size: int = EVENT_BYTES
+    """About how many bytes it holds, its acceptance among them."""
     watchers: list[Callable[[tuple[NumberedEvent, ...]], bool]] = field(
         default_factory=list
     )
@@ -92,6 +94,9 @@ class JobLog:
                     return Restarted(), event.body
             case Finished(result):
                 self.state, self.result, self.done_at = "done", result, now
+            case Expired():
+                self.state, self.done_at = "done", now
+                return ()
         return (event.body,)
 
     def view(self, job_id: str) -> JobView:

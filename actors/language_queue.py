@@ -16,11 +16,11 @@ import logging
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+from actors.acceptance import acceptance
 from actors.actor import Actor, Context
 from actors.early_controls import EarlyControls
 from actors.fair_backlog import FairBacklog
 from actors.messages import (
-    Accepted,
     AckJob,
     CancelJob,
     DispatchDeclined,
@@ -162,7 +162,7 @@ class LanguageQueue(Actor):
         self._entries[job.id] = entry
         self._ended.pop(job.id, None)
         self._backlog.push(job.client, job.id)
-        accepted = Accepted(job.language, job.created_at, job.fingerprint)
+        accepted = acceptance(job)
         if entry.begun >= self._attempts_max:
             self._backlog.remove(job.client, job.id)
             self._publish(entry, accepted)

@@ -125,6 +125,9 @@ class Accepted:
     created_at: float
     fingerprint: str = ""
     """Of the request under an idempotency key, so that every gateway can compare."""
+    client: str = ""
+    """A digest of whose job it is: logs take room from whoever holds most. Empty when
+    a host of before does not say it; all such are one client's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +166,15 @@ class Finished:
     result: JobResult
 
 
-EventBody = Accepted | Queued | Started | Restarted | Output | Finished
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """The job has ended, and the broker has let its events go; follows `Accepted`.
+
+    Only a broker within the process says it, to who reads its stream anew.
+    """
+
+
+EventBody = Accepted | Queued | Started | Restarted | Output | Finished | Expired
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,7 +388,8 @@ class EventsReceived:
 
     events: tuple[JobEvent, ...]
     offset: int
-    """Of the first, or what was asked for if the stream no longer goes back so far."""
+    """What was asked for, or of the first. The stream may have holes: between it and
+    `next_offset` there may have been more events than are left."""
     next_offset: int
     """Follows the last."""
 
@@ -721,12 +733,20 @@ class UnwatchJob:
 
 @dataclass(frozen=True, slots=True)
 class LookUpJob:
-    """Asked from outside; answered with a `JobView`, "expired" or None.
+    """Asked from outside; answered with a `JobView`, a `JobExpired` or None.
 
     "unread" says that the stream has not been read yet, and nothing is known.
     """
 
     job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobExpired:
+    """The job has ended, and nothing else is left of it."""
+
+    fingerprint: str
+    """Of the request under its idempotency key."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from actors.messages import (
     DescribeFleet,
     FindPosition,
     FleetStatus,
+    JobExpired,
     JobView,
     LookUpJob,
     WatchJob,
@@ -123,7 +124,7 @@ def arrives(directory: Directory, job_id: str, timeout_s: float) -> bool:
 
 
 def find(directory: Directory, job_id: str) -> Any:
-    """Return what the relay knows: a JobView, "expired" or None."""
+    """Return what the relay knows: a JobView, a JobExpired or None."""
     return _ask_relay(directory, LookUpJob(job_id))
 
 
@@ -146,7 +147,7 @@ def position(directory: Directory, view: JobView) -> int | None:
 
 def missing(found: object) -> Problem:
     """Return the Problem of a job that the relay does not have (any more)."""
-    if found == "expired":
+    if isinstance(found, JobExpired):
         return Problem("expired", "The job has ended and its result is gone.")
     return Problem("unknown_job", "There is no job with this id.")
 

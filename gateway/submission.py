@@ -114,9 +114,9 @@ class Submission:
         known = find(self._directory, job.id)
         if known is None:
             return False
+        _check(PublishReply("duplicate", known.fingerprint), job)
         if not isinstance(known, JobView):
             raise missing(known)
-        _check(PublishReply("duplicate", known.fingerprint), job)
         return True
 
     def _let_it_start(self, job: Job) -> None:

@@ -16,6 +16,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from actors.acceptance import acceptance
 from actors.broker.amqp import AmqpConnection
 from actors.broker.codec import CodecError
 from actors.broker.deliveries import (
@@ -35,7 +36,6 @@ from actors.broker.topology import (
     queue_of,
 )
 from actors.messages import (
-    Accepted,
     BrokerStarted,
     Finished,
     Job,
@@ -276,9 +276,8 @@ class AmqpConsumer(AmqpConnection):
         text = f"the job was delivered {delivered} times without an end"
         result = JobResult(Outcome.INTERNAL_ERROR, message=text)
         attempt = first_attempt(delivered)
-        accepted = Accepted(job.language, job.created_at, job.fingerprint)
         events = (
-            JobEvent(job.id, attempt, accepted),
+            JobEvent(job.id, attempt, acceptance(job)),
             JobEvent(job.id, attempt, Finished(result)),
         )
         self._publish(PublishEvents(events, self.name))

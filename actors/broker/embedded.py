@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from actors.acceptance import acceptance
 from actors.actor import Actor, Context
 from actors.directory import depth
 from actors.messages import (
-    Accepted,
     BrokerStarted,
     BrokerStatus,
     EventsConfirmed,
@@ -94,15 +94,7 @@ class EmbeddedBroker(Actor):
             message.reply(PublishReply("queue_full"))
         else:
             self._store.add(job)
-            self._append(
-                (
-                    JobEvent(
-                        job.id,
-                        1,
-                        Accepted(job.language, job.created_at, job.fingerprint),
-                    ),
-                )
-            )
+            self._append((JobEvent(job.id, 1, acceptance(job)),))
             self._deliver(job)
             message.reply(PublishReply("accepted"))
 

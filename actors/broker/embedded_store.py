@@ -6,15 +6,17 @@ outlives its connections, but not the process.
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from actors.messages import Finished, JobEvent, Lease, Output, Started
+from actors.acceptance import digest
+from actors.holdings import Holdings
+from actors.messages import Expired, Finished, JobEvent, Lease, Output, Started
+from actors.tombstones import TOMBSTONES_MAX, Tombstones
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from actors.messages import Job
 
 EVENT_BYTES = 400
@@ -23,39 +25,59 @@ EVENT_BYTES = 400
 
 @dataclass(slots=True)
 class Known:
-    """What is known of a job for as long as the stream holds its end."""
+    """What is known of a job until its end has been here for long enough.
+
+    events: with their offsets. When they have gone early, the acceptance is left of
+    them, and `Expired`.
+    """
 
     fingerprint: str
+    client: str
     attempt: int = 1
     """The latest that an event was of."""
     begun: int = 0
     """The latest that was started."""
     ended_at: float | None = None
+    size: int = 0
+    events: list[tuple[int, JobEvent]] = field(default_factory=list)
 
 
 class EmbeddedStore:
     """Jobs until they end; events until their job has ended for long enough.
 
     queue_max: unfinished jobs of one language; more are refused.
-    ttl_s: how long the events of an ended job are kept.
-    bytes_max: past this, the events of ended jobs go early.
+    ttl_s: how long an ended job is kept.
+    bytes_max: past this, the events of ended jobs go early: those of the client that
+    holds most, oldest first. What its idempotency key needs stays.
+    remembered_max: past so many of these, the client with most of them loses them.
     """
 
-    def __init__(self, queue_max: int, ttl_s: float, bytes_max: int) -> None:
+    def __init__(
+        self,
+        queue_max: int,
+        ttl_s: float,
+        bytes_max: int,
+        remembered_max: int = TOMBSTONES_MAX,
+    ) -> None:
         self._queue_max = queue_max
         self._ttl_s = ttl_s
         self._bytes_max = bytes_max
         self._jobs: dict[str, dict[str, Job]] = {}
         self._known: dict[str, Known] = {}
-        self._events: deque[JobEvent] = deque()
-        self._bytes = 0
+        self._ended: dict[str, None] = {}
+        """In the order of their ends."""
+        self._held = Holdings()
+        self._remembered = Tombstones(remembered_max)
         self._tag = 0
         self._generation = 0
         self._mail: list[object] = []
         self.next_offset = 0
 
     def fingerprint(self, job_id: str) -> str | None:
-        """Return the fingerprint of a job that is known here, else None."""
+        """Return the fingerprint of a job that is known here, else None.
+
+        It is for as long as the job's result may be asked for, even if that is gone.
+        """
         known = self._known.get(job_id)
         return None if known is None else known.fingerprint
 
@@ -66,7 +88,7 @@ class EmbeddedStore:
     def add(self, job: Job) -> None:
         """Keep the job until it ends."""
         self._jobs.setdefault(job.language, {})[job.id] = job
-        self._known[job.id] = Known(job.fingerprint)
+        self._known[job.id] = Known(job.fingerprint, digest(job.client))
 
     def next_generation(self) -> int:
         """Return a number for a subscription, which no other has had."""
@@ -108,15 +130,21 @@ class EmbeddedStore:
         known = self._known.get(event.job_id)
         if known is None or known.ended_at is not None:
             return False
-        self._events.append(event)
-        self._bytes += size_of(event)
+        known.events.append((self.next_offset, event))
+        self._grow(known, size_of(event))
         self.next_offset += 1
         known.attempt = max(known.attempt, event.attempt)
         if isinstance(event.body, Started):
             known.begun = max(known.begun, event.attempt)
         elif isinstance(event.body, Finished):
             known.ended_at = now
+            self._ended[event.job_id] = None
+            self._held.loosen(known.client, event.job_id)
         return True
+
+    def _grow(self, known: Known, size: int) -> None:
+        known.size += size
+        self._held.grow(known.client, size)
 
     def has_ended(self, job_id: str) -> bool:
         """Tell whether the stream holds the job's terminal event."""
@@ -125,9 +153,20 @@ class EmbeddedStore:
 
     def events_from(self, offset: int) -> tuple[JobEvent, ...]:
         """Return what the stream still holds from this offset on."""
-        first = self.next_offset - len(self._events)
-        events = tuple(self._events)
-        return events[max(offset - first, 0) :]
+        placed = [
+            one
+            for known in self._known.values()
+            if known.events and known.events[-1][0] >= offset
+            for one in known.events
+            if one[0] >= offset
+        ]
+        placed.sort(key=itemgetter(0))
+        return tuple(event for _, event in placed)
+
+    @property
+    def bytes_held(self) -> int:
+        """About how many bytes all events hold."""
+        return self._held.total
 
     def keep_mail(self, message: object) -> None:
         """Keep a message that a crashed broker actor did not come to read."""
@@ -139,17 +178,36 @@ class EmbeddedStore:
         return mail
 
     def _expire(self, now: float) -> None:
-        while self._events:
-            event = self._events[0]
-            ended_at = self._known[event.job_id].ended_at
-            if ended_at is None:
+        """Forget what is too old; let events go while all are too large."""
+        while self._ended and self._is_old(next(iter(self._ended)), now):
+            self._forget(next(iter(self._ended)))
+        while self._held.total > self._bytes_max:
+            job_id = self._held.first_to_go()
+            if job_id is None:
                 return
-            if ended_at > now - self._ttl_s and self._bytes <= self._bytes_max:
-                return
-            self._events.popleft()
-            self._bytes -= size_of(event)
-            if isinstance(event.body, Finished):
-                del self._known[event.job_id]
+            self._let_go(job_id)
+
+    def _is_old(self, job_id: str, now: float) -> bool:
+        ended_at = self._known[job_id].ended_at
+        return ended_at is not None and ended_at <= now - self._ttl_s
+
+    def _let_go(self, job_id: str) -> None:
+        """Keep no more of an ended job than what tells that there was one."""
+        known = self._known[job_id]
+        self._held.drop(known.client, job_id, known.size)
+        (_, first), (offset, last) = known.events[0], known.events[-1]
+        gone = JobEvent(job_id, last.attempt, Expired())
+        known.events = [(offset, first), (offset, gone)]
+        for forgotten in self._remembered.add(job_id, known.client, known.fingerprint):
+            del self._known[forgotten], self._ended[forgotten]
+
+    def _forget(self, job_id: str) -> None:
+        known = self._known.pop(job_id)
+        del self._ended[job_id]
+        if job_id in self._remembered:
+            self._remembered.discard(job_id)
+        else:
+            self._held.drop(known.client, job_id, known.size)
 
 
 def size_of(event: JobEvent) -> int:

@@ -112,7 +112,9 @@ def _body(one: Document) -> EventBody:
         case "restarted":
             return Restarted()
         case "accepted":
-            return Accepted(one["language"], one["created_at"], one["fingerprint"])
+            client = one.get("client", "")  # a host of before does not say it
+            asked = one["language"], one["created_at"], one["fingerprint"]
+            return Accepted(*asked, client)
         case other:
             raise CodecError(f"unknown event {other!r}")
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Literal
 
+from actors.acceptance import acceptance
 from actors.broker.amqp import AmqpConnection
 from actors.broker.event_codec import encode_control, encode_events, encode_report
 from actors.broker.job_schema import encode_job
@@ -27,7 +28,6 @@ from actors.broker.outbox import Parcel
 from actors.broker.topology import CONTROL, DEAD, EVENTS, queue_of
 from actors.directory import depth
 from actors.messages import (
-    Accepted,
     BeginDrain,
     CancelJob,
     DeadPublished,
@@ -238,8 +238,7 @@ class AmqpPublisher(AmqpConnection):
         if job.fingerprint:
             self._outbox.remember(job.id, job.fingerprint)
         self._untold[job.id] = pending
-        body = Accepted(job.language, job.created_at, job.fingerprint)
-        self._post_events((JobEvent(job.id, 1, body),), self.name)
+        self._post_events((JobEvent(job.id, 1, acceptance(job)),), self.name)
 
     def events_confirmed(self, message: EventsConfirmed) -> None:
         """The stream tells of a job: now it is accepted."""

@@ -29,6 +29,7 @@ from gevent.event import AsyncResult, Event
 from gevent.queue import Queue
 from samples import make_job
 
+from actors.acceptance import acceptance
 from actors.broker.amqp import AmqpConnection
 from actors.broker.job_schema import encode_job
 from actors.broker.probe import probe
@@ -199,8 +200,7 @@ def test_jobs_around_a_loss_are_all_answered_and_the_accepted_are_there(
     assert statuses <= {"accepted", "unavailable", "queue_full"}
     for job, status in answers:
         if status == "accepted":
-            told = Accepted(job.language, job.created_at, job.fingerprint)
-            assert process.wait_streamed(job, 1) == [told]
+            assert process.wait_streamed(job, 1) == [acceptance(job)]
 
 
 class Flapping(AmqpConnection):

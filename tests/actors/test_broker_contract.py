@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from amqp_world import Process, amqp_process, embedded_process, new_job
 from gevent.event import Event
+from samples import make_job
 
+from actors.acceptance import acceptance
 from actors.messages import (
     Accepted,
     AckJob,
@@ -66,7 +68,7 @@ def process(make: Make) -> Process:
 
 
 def accepted(fingerprint: str = "") -> Accepted:
-    return Accepted("python", 1_700_000_000.0, fingerprint)
+    return acceptance(make_job(fingerprint=fingerprint))
 
 
 def test_a_broker_that_is_there_says_so(process: Process) -> None:

@@ -95,7 +95,7 @@ results = st.builds(
     text,
 )
 bodies = st.one_of(
-    st.builds(Accepted, text, st.floats(0, 10**10), text),
+    st.builds(Accepted, text, st.floats(0, 10**10), text, text),
     st.builds(Queued, st.integers(1)),
     st.builds(Started),
     st.builds(Restarted),

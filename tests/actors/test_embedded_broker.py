@@ -8,10 +8,10 @@ import pytest
 from actor_world import Probe, World, settle
 from samples import bodies, make_job
 
+from actors.acceptance import acceptance
 from actors.broker.embedded import EmbeddedBroker
 from actors.broker.embedded_store import EmbeddedStore
 from actors.messages import (
-    Accepted,
     AckJob,
     BeginDrain,
     BrokerStarted,
@@ -37,7 +37,7 @@ from actors.messages import (
 from metrics.instruments import REGISTRY
 
 END = Finished(JobResult(Outcome.SUCCESS))
-ACCEPTED = Accepted("python", 1_700_000_000.0)
+ACCEPTED = acceptance(make_job())
 QUEUE = "root/languages/python/queue"
 
 

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from samples import make_job
 
-from actors.broker.embedded_store import EVENT_BYTES, EmbeddedStore
+from actors.broker.embedded_store import EVENT_BYTES, EmbeddedStore, size_of
 from actors.messages import (
     Accepted,
+    Expired,
     Finished,
     JobEvent,
     JobResult,
@@ -173,7 +174,8 @@ def test_events_of_ended_jobs_go_early_when_there_is_too_much() -> None:
     run_through(store, JOB, size=1000)
     assert ids(store) == ["j1"] * 3
     run_through(store, make_job("j2"), size=1000)
-    assert ids(store) == ["j2"] * 3
+    assert ids(store) == ["j1"] * 2 + ["j2"] * 3
+    assert store.bytes_held == 3 * EVENT_BYTES + 1000
 
 
 def test_events_of_a_job_that_has_not_ended_stay() -> None:
@@ -182,6 +184,57 @@ def test_events_of_a_job_that_has_not_ended_stay() -> None:
     store.append([event(ACCEPTED)], 0)
     store.append([event(Queued(1))], 1000)
     assert ids(store) == ["j1"] * 2
+
+
+def test_a_job_that_has_not_ended_keeps_no_other() -> None:
+    # Given a job that waits
+    store = make_store(ttl_s=10, bytes_max=20 * EVENT_BYTES)
+    store.add(make_job("waits"))
+    store.append([event(ACCEPTED, "waits")], 0)
+    # When others run, of more bytes than may be held
+    for number in range(50):
+        run_through(store, make_job(f"j{number}"), now=1, size=EVENT_BYTES)
+    # Then the oldest of them have gone
+    assert store.bytes_held <= 20 * EVENT_BYTES
+    # and all do when they are old
+    run_through(store, make_job("last"), now=12)
+    assert ids(store) == ["waits"] + ["last"] * 3
+
+
+def test_whoever_holds_most_makes_room_and_nobody_else() -> None:
+    store = make_store(bytes_max=40 * EVENT_BYTES)
+    run_through(store, make_job("hers", client="ann"), size=100)
+    for number in range(50):
+        run_through(store, make_job(f"j{number}", client="bob"), size=2_000)
+    shown = [(one.job_id, type(one.body)) for one in store.events_from(0)]
+    assert [kind for job_id, kind in shown if job_id == "hers"] == [
+        Accepted,
+        Output,
+        Finished,
+    ]
+    assert ("j0", Output) not in shown
+
+
+def test_a_key_is_known_after_its_events_have_gone_early() -> None:
+    store = make_store(ttl_s=10, bytes_max=1)
+    run_through(store, make_job(fingerprint="abc"), now=0)
+    assert store.fingerprint("j1") == "abc"
+    assert store.has_ended("j1")
+    # What is read anew tells that there was a job, and no more.
+    assert [one.body for one in store.events_from(0)] == [ACCEPTED, Expired()]
+    assert store.events_from(3) == ()
+    run_through(store, make_job("j2"), now=10)
+    assert store.fingerprint("j1") is None
+
+
+def test_one_client_cannot_have_others_keys_forgotten() -> None:
+    store = EmbeddedStore(2, 10, bytes_max=1, remembered_max=3)
+    run_through(store, make_job("hers", client="ann", fingerprint="abc"))
+    for number in range(9):
+        run_through(store, make_job(f"j{number}", client="bob", fingerprint="xyz"))
+    assert store.fingerprint("hers") == "abc"
+    known = [store.fingerprint(f"j{number}") for number in range(9)]
+    assert known == [None] * 7 + ["xyz"] * 2
 
 
 def test_a_second_end_does_not_stop_the_stream_from_expiring() -> None:
@@ -228,6 +281,58 @@ def test_nothing_expires_before_its_time(steps: list[tuple[int, bool, float]]) -
         for job_id, at in ended.items():
             if at > now - 10:
                 assert {(job_id, ACCEPTED), (job_id, END)} <= bodies
+
+
+BYTES_MAX = 10 * EVENT_BYTES
+REMEMBERED_MAX = 5
+steps = st.tuples(
+    st.integers(0, 30),
+    st.sampled_from(["out", "out", "end"]),
+    st.integers(0, 3 * EVENT_BYTES),
+    st.sampled_from([0.0, 0.0, 1.0, 11.0]),
+)
+
+
+@given(st.lists(steps, max_size=80))
+def test_what_is_held_is_bounded_however_jobs_interleave(
+    steps: list[tuple[int, str, int, float]],
+) -> None:
+    """All bytes: at most the bound and those of unfinished jobs. All jobs: those that
+    are unfinished or ended less than ttl_s ago, of which the bound says how many."""
+    store = EmbeddedStore(99, 10, BYTES_MAX, REMEMBERED_MAX)
+    now = 0.0
+    unfinished: dict[str, int] = {}
+    ended: dict[str, float] = {}
+    for number, kind, size, wait in steps:
+        now += wait
+        job_id = f"j{number}"
+        if store.fingerprint(job_id) is None:
+            store.add(make_job(job_id, client=f"c{number % 3}"))
+            store.append([event(ACCEPTED, job_id)], now)
+            unfinished[job_id] = EVENT_BYTES
+        elif store.has_ended(job_id):
+            continue
+        if kind == "out":
+            store.append([event(Output("run", "stdout", b"x" * size), job_id)], now)
+            unfinished[job_id] += EVENT_BYTES + size
+        else:
+            store.append([event(END, job_id)], now)
+            ended[job_id] = now
+            del unfinished[job_id]
+        held = store.events_from(0)
+        there = [one for one in held if not is_remains(one, held)]
+        assert sum(map(size_of, there)) == store.bytes_held
+        assert store.bytes_held <= BYTES_MAX + sum(unfinished.values())
+        remembered = {one.job_id for one in held} - {one.job_id for one in there}
+        assert len(remembered) <= REMEMBERED_MAX
+        young = {one for one, at in ended.items() if at > now - 10}
+        assert {one.job_id for one in held} <= set(unfinished) | young
+        assert set(unfinished) <= {one.job_id for one in there}
+
+
+def is_remains(one: JobEvent, held: tuple[JobEvent, ...]) -> bool:
+    """Tell whether nothing else is left of this event's job."""
+    return JobEvent(one.job_id, 1, Expired()) in held
 
 
 # --------------------------------------------------------------------------- mail

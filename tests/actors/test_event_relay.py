@@ -13,8 +13,10 @@ from actors.messages import (
     AwaitJob,
     BrokerStarted,
     EventsReceived,
+    Expired,
     Finished,
     JobEvent,
+    JobExpired,
     JobResult,
     JobView,
     LookUpJob,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from actors.messages import EventBody
 
 ACCEPTED = Accepted("python", 12.5)
+EXPIRED = JobExpired("")
 RESULT = JobResult(Outcome.SUCCESS)
 END = Finished(RESULT)
 HELLO = Output("run", "stdout", b"hello")
@@ -316,7 +319,7 @@ def test_an_ended_job_expires_and_is_known_to_have(world: World, relay: Relay) -
     world.clock.advance(TTL_S - 0.1)
     assert relay.look_up().state == "done"
     world.clock.advance(SWEEP_S)
-    assert relay.look_up() == "expired"
+    assert relay.look_up() == EXPIRED
     assert relay.watch(Watcher()) is False
 
 
@@ -330,20 +333,92 @@ def test_an_expired_job_does_not_come_back(world: World, relay: Relay) -> None:
     relay.run_through("j1")
     world.clock.advance(TTL_S + SWEEP_S)
     relay.emit(ACCEPTED, HELLO, END)
-    assert relay.look_up() == "expired"
+    assert relay.look_up() == EXPIRED
 
 
 def test_when_there_is_too_much_the_oldest_ended_goes_early(world: World) -> None:
-    relay = Relay(world, bytes_max=8 * EVENT_BYTES + 1000)
+    relay = Relay(world, bytes_max=11 * EVENT_BYTES + 1000)
     relay.emit(ACCEPTED, Queued(1), Started(), job_id="running")
     for job_id in ("j1", "j2"):
         relay.run_through(job_id)
     assert relay.look_up("j1").state == "done"
     big = Output("run", "stdout", b"x" * 1001)
     relay.emit(big, job_id="running")
-    assert relay.look_up("j1") == "expired"
+    assert relay.look_up("j1") == EXPIRED
     assert relay.look_up("j2").state == "done"
     assert relay.look_up("running").state == "running"
+
+
+def of(client: str, fingerprint: str = "") -> Accepted:
+    return Accepted("python", 12.5, fingerprint, client)
+
+
+def test_whoever_holds_most_makes_room_and_nobody_else(world: World) -> None:
+    # Given a client's one result
+    relay = Relay(world, bytes_max=20 * EVENT_BYTES + 5_000)
+    relay.emit(of("ann"), HELLO, END, job_id="hers")
+    # When another client's are more than all may be together
+    big = Output("run", "stdout", b"x" * 1_000)
+    for number in range(20):
+        relay.emit(of("bob"), big, END, job_id=f"his {number}")
+    # Then his oldest have gone, and his newest and hers are there
+    assert relay.look_up("hers").state == "done"
+    assert relay.look_up("his 0") == EXPIRED
+    assert relay.look_up("his 19").state == "done"
+
+
+def test_what_is_not_ended_counts_for_its_client(world: World) -> None:
+    relay = Relay(world, bytes_max=8 * EVENT_BYTES + 3_000)
+    relay.emit(of("ann"), Output("run", "stdout", b"x" * 1_500), END, job_id="hers")
+    relay.emit(of("bob"), HELLO, END, job_id="his")
+    relay.emit(of("bob"), Output("run", "stdout", b"x" * 2_000), job_id="runs")
+    assert relay.look_up("his") == EXPIRED
+    assert relay.look_up("hers").state == "done"
+
+
+def test_a_key_is_remembered_after_its_result_has_gone(world: World) -> None:
+    relay = Relay(world, bytes_max=1)
+    relay.emit(of("ann", "abc"), END)
+    assert relay.look_up() == JobExpired("abc")
+
+
+def test_one_client_cannot_have_others_keys_forgotten(world: World) -> None:
+    # Given a relay that remembers three jobs of which it has nothing else
+    world.probe("broker")
+    world.start(EventRelay, "relay", "broker", TTL_S, 1, False, False, 3)
+    sent = 0
+
+    def run_through(job_id: str, client: str) -> None:
+        nonlocal sent
+        events = (JobEvent(job_id, 1, of(client)), JobEvent(job_id, 1, END))
+        world.tell("relay", EventsReceived(events, sent, sent + 2))
+        sent += 2
+
+    run_through("hers", "ann")
+    # When another client's are many
+    for number in range(9):
+        run_through(f"his {number}", "bob")
+    # Then it is his that are forgotten
+    found = [world.ask("relay", LookUpJob(one)) for one in ("hers", "his 0", "his 8")]
+    assert found == [EXPIRED, None, EXPIRED]
+
+
+def test_what_the_broker_let_go_has_expired_here_too(relay: Relay) -> None:
+    relay.emit(of("ann", "abc"), Expired())
+    assert relay.look_up() == JobExpired("abc")
+    assert relay.watch(Watcher()) is False
+
+
+def test_watchers_are_sent_away_from_a_job_that_the_broker_let_go(
+    relay: Relay,
+) -> None:
+    relay.emit(ACCEPTED, Started())
+    watcher = Watcher(after_id=1)
+    relay.watch(watcher)
+    relay.emit(Expired())
+    assert watcher.batches == [()]
+    relay.emit(Expired())
+    assert relay.look_up() == EXPIRED
 
 
 # ----------------------------------------------------------------------- restarts
@@ -384,12 +459,13 @@ def test_what_is_replayed_twice_is_logged_once(relay: Relay) -> None:
     assert relay.shown() == [(1, Queued(1)), (2, Started())]
 
 
-def test_a_replay_that_reaches_further_is_taken_from_where_it_is_new(
-    relay: Relay,
-) -> None:
+def test_of_a_replay_that_reaches_further_the_rest_is_asked_for(relay: Relay) -> None:
     relay.emit(ACCEPTED, Queued(1))
     relay.stream.append(JobEvent("j1", 1, Started()))
+    relay.broker.take()
     relay.replay(0)
+    assert relay.broker.take() == [SubscribeEvents("relay", 2)]
+    relay.replay(2)
     assert relay.shown() == [(1, Queued(1)), (2, Started())]
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from samples import make_job, make_lease
 
+from actors.acceptance import acceptance
 from actors.language_queue import LanguageQueue
 from actors.messages import (
     Accepted,
@@ -567,7 +568,7 @@ def test_an_acceptance_is_told_again_with_the_delivery(worker: Worker) -> None:
     job = make_job(fingerprint="abc")
     worker.tell(JobDelivered(make_lease(job)))
     assert worker.all_events() == [
-        JobEvent("j1", 1, Accepted("python", job.created_at, "abc")),
+        JobEvent("j1", 1, acceptance(job)),
         JobEvent("j1", 1, Queued(1)),
     ]
 

@@ -104,6 +104,8 @@ def test_a_key_of_an_expired_job_does_not_run_it_again(gateway: Gateway) -> None
     job_id = gateway.post(GOOD, Idempotency_Key="k1").json()["id"]
     gateway.world.expired.add(job_id)
     assert_problem(gateway.post(GOOD, Idempotency_Key="k1"), 410, "expired")
+    other = gateway.post({**GOOD, "args": ["x"]}, Idempotency_Key="k1")
+    assert_problem(other, 422, "idempotency_mismatch")
 
 
 def test_without_the_log_a_key_promises_nothing(gateway: Gateway) -> None:

@@ -21,6 +21,7 @@ from actors.messages import (
     FleetStatus,
     Job,
     JobEvent,
+    JobExpired,
     JobResult,
     JobView,
     LanguageStatus,
@@ -142,7 +143,8 @@ class World:
             case WatchJob():
                 return self._watch(message)
             case LookUpJob(job_id) if job_id in self.expired:
-                return "expired"
+                recorded = self.jobs.get(job_id)
+                return JobExpired(recorded.job.fingerprint if recorded else "")
             case LookUpJob(job_id):
                 self.on_look_up(job_id)
                 return self.jobs[job_id].view() if job_id in self.jobs else None

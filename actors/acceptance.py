@@ -1,0 +1,31 @@
+"""What is told of a job that was accepted: enough to keep its log, and no more."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from actors.messages import Accepted
+
+if TYPE_CHECKING:
+    from actors.messages import Job
+
+CLIENT_BYTES = 8
+"""Of a client's digest: few enough for each job, and no two of a service's clients
+are likely to have the same."""
+
+
+def acceptance(job: Job) -> Accepted:
+    """Return the job's acceptance."""
+    client = digest(job.client)
+    return Accepted(job.language, job.created_at, job.fingerprint, client)
+
+
+def digest(client: str) -> str:
+    """Return a name for the client that is short, however long its own is.
+
+    Whoever keeps logs has only to tell clients apart, and needs no addresses for it.
+    """
+    if not client:
+        return ""
+    return blake2b(client.encode(), digest_size=CLIENT_BYTES).hexdigest()
