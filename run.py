@@ -38,7 +38,13 @@ from gateway.client import Client, ClientError
 from gateway.config import GatewayConfig
 from gateway.self_check import self_check
 from gateway.server import GatewayServer
-from gateway.terminal import guess_language, request_for, run_on_terminal
+from gateway.stdin_source import Descriptor
+from gateway.submit_options import (
+    add_submit_options,
+    request_of,
+    take_late_arguments,
+)
+from gateway.terminal import Terminal
 from gateway.tree_view import show_tree, watch_tree
 from images.build import build_command, connect, list_images
 from images.catalog import Catalog, load_catalog
@@ -260,10 +266,10 @@ def show_images(_: Args) -> int:
 
 def submit(args: Args) -> int:
     """Run a program on the service as if it ran here."""
-    language = args.language or guess_language(args.file, load_catalog(IMAGES))
-    request = request_for(args.file, language, args.arg)
-    stdin = args.stdin_file.read_bytes() if args.stdin_file else b""
-    return run_on_terminal(client_of(args), request, stdin, sys.stdout, sys.stderr)
+    request = request_of(args, load_catalog(IMAGES))
+    stdin = args.stdin_file.read_bytes() if args.stdin_file else Descriptor(0)
+    terminal = Terminal(sys.stdout, sys.stderr, as_json=args.json)
+    return terminal.run(client_of(args), request, stdin)
 
 
 def show_languages(args: Args) -> int:
@@ -441,10 +447,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("language", nargs="*", help="all, if none is named")
     add(of_images, "list", show_images)
     one = add(commands, "submit", submit, remote)
-    one.add_argument("file", type=Path)
-    one.add_argument("--language", help="else told by the file's suffix")
-    one.add_argument("--stdin-file", type=Path, help="what the program reads")
-    one.add_argument("--arg", action="append", default=[], help="--arg=-v for a -v")
+    add_submit_options(one)
     add(commands, "languages", show_languages, remote)
     one = add(commands, "ps", show_system, remote)
     one.add_argument("--watch", action="store_true", help="draw it anew each second")
@@ -478,7 +481,9 @@ EXPECTED = (
 
 def main() -> int:
     """Carry out the command; one sentence, no traceback, when it can't be."""
-    args = parser().parse_args()
+    whole = parser()
+    args, late = whole.parse_known_args()
+    take_late_arguments(whole, args, late)
     try:
         return int(args.command(args))
     except KeyboardInterrupt:

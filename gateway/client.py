@@ -22,7 +22,8 @@ READ_S = 45
 """The service sends a comment every 15 s; after three missed ones it is gone."""
 RECONNECTS_MAX = 6
 """In a row, without one event in between."""
-_AWAY = frozenset({502, 503, 504})
+_AWAY = frozenset({429, 502, 503, 504})
+_ENDED = frozenset({409, 410})
 
 
 class ClientError(RuntimeError):
@@ -30,7 +31,14 @@ class ClientError(RuntimeError):
 
 
 class ServiceAwayError(ClientError):
-    """Nobody answers just now; a later try may do better."""
+    """Nobody answers or takes this just now; a later try may do better."""
+
+    retry_after_s: float = 1.0
+    """When to try again, in the service's words if it has any."""
+
+
+class JobEndedError(ClientError):
+    """What the request is for has ended already."""
 
 
 class NotFoundError(ClientError):
@@ -77,12 +85,17 @@ class Client:
         """Post a job; return its id."""
         return str(self._call("POST", "/v1/jobs", json=request).json()["id"])
 
-    def send_stdin(self, job_id: str, data: bytes) -> None:
-        """Write to the program's stdin, and close it."""
+    def job(self, job_id: str) -> dict[str, Any]:
+        """Return the job with its result, as far as there is one."""
+        document: dict[str, Any] = self._call("GET", _path(job_id)).json()
+        return document
+
+    def send_stdin(self, job_id: str, data: bytes, *, end: bool = False) -> None:
+        """Write to the program's stdin; `end` closes it behind the data."""
         self._call(
             "POST",
             _path(job_id, "/stdin"),
-            params={"end": "1"},
+            params={"end": "1"} if end else {},
             data=data,
             headers={"Content-Type": "application/octet-stream"},
         )
@@ -134,13 +147,19 @@ class Client:
         if response.ok:
             return response
         with response:
-            raise _error_of(response.status_code)(_describe(response))
+            raise _error_of(response)
 
 
-def _error_of(status: int) -> type[ClientError]:
+def _error_of(response: requests.Response) -> ClientError:
+    words, status = _describe(response), response.status_code
     if status in _AWAY:
-        return ServiceAwayError
-    return NotFoundError if status == HTTPStatus.NOT_FOUND else ClientError
+        error = ServiceAwayError(words)
+        wait_s = response.headers.get("Retry-After", "")
+        error.retry_after_s = float(wait_s) if wait_s.isdecimal() else 1.0
+        return error
+    if status in _ENDED:
+        return JobEndedError(words)
+    return (NotFoundError if status == HTTPStatus.NOT_FOUND else ClientError)(words)
 
 
 def _path(job_id: str, below: str = "") -> str:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import base64
 import json
-from pathlib import PurePath
+import os
+import signal
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
-from gateway.client import ClientError
+import gevent
+
+from gateway.stdin_source import Descriptor, feed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator, Mapping
 
     from gateway.client import Client
     from gateway.event_stream import ServerEvent
-    from images.catalog import Catalog
 
 OUR_ERROR = 1
 TIMED_OUT = 124
@@ -34,50 +35,85 @@ _EXIT_CODES = {
 }
 
 
-def request_for(file: Path, language: str, args: Sequence[str]) -> dict[str, Any]:
-    """Return the request that runs this file."""
-    content = file.read_bytes()
-    text = _as_text(content)
-    if text is None:
-        coded = base64.b64encode(content).decode()
-        entry = {"name": file.name, "content": coded, "encoding": "base64"}
-    else:
-        entry = {"name": file.name, "content": text}
-    return {"language": language, "files": [entry], "args": list(args)}
+class Terminal:
+    """Where a job is shown: its output on the one stream, our own words on the other.
 
+    as_json: show nothing until the end, then the whole result.
+    """
 
-def guess_language(file: Path, catalog: Catalog) -> str:
-    """Tell a program's language by its suffix."""
-    for language in catalog.languages.values():
-        if PurePath(language.main).suffix == file.suffix:
-            return language.name
-    language_called_so = catalog.resolve(file.suffix.removeprefix("."))
-    if language_called_so:
-        return language_called_so.name
-    raise ClientError(f"the language of {file.name} can't be guessed: use --language")
+    def __init__(
+        self, stdout: TextIO, stderr: TextIO, *, as_json: bool = False
+    ) -> None:
+        self._stdout = stdout
+        self._stderr = stderr
+        self._as_json = as_json
 
+    def run(
+        self, client: Client, request: Mapping[str, Any], stdin: bytes | Descriptor
+    ) -> int:
+        """Run the job and show it; return the exit code. An interrupt cancels it."""
+        text = _as_text(stdin) if isinstance(stdin, bytes) else None
+        known = {"stdin_open": True} if text is None else {"stdin": text}
+        with _interrupts_here():
+            job_id = client.submit({**request, **known})
+            feeder = None
+            try:
+                if isinstance(stdin, Descriptor):
+                    feeder = gevent.spawn(feed, client, job_id, stdin, self._say)
+                elif text is None:
+                    client.send_stdin(job_id, stdin, end=True)
+                return self._follow(client, job_id)
+            except (KeyboardInterrupt, BrokenPipeError) as end:
+                self._give_up(client, job_id, end)
+                return INTERRUPTED
+            finally:
+                if feeder:
+                    feeder.kill()
 
-def run_on_terminal(
-    client: Client,
-    request: Mapping[str, Any],
-    stdin: bytes,
-    stdout: TextIO,
-    stderr: TextIO,
-) -> int:
-    """Run the job and show it; return the exit code. An interrupt cancels the job."""
-    text = _as_text(stdin)
-    if text is None:
-        job_id = client.submit({**request, "stdin_open": True})
-    else:
-        job_id = client.submit({**request, "stdin": text})
-    try:
-        if text is None:
-            client.send_stdin(job_id, stdin)
-        return exit_code(_show(client.follow(job_id), stdout, stderr))
-    except (KeyboardInterrupt, BrokenPipeError):
+    def _follow(self, client: Client, job_id: str) -> int:
+        code = exit_code(self._show(client.follow(job_id)))
+        if self._as_json:
+            document = json.dumps(client.job(job_id), ensure_ascii=False, indent=2)
+            _write(self._stdout, f"{document}\n")
+        return code
+
+    def _give_up(self, client: Client, job_id: str, end: BaseException) -> None:
+        if isinstance(end, BrokenPipeError):
+            _discard_the_rest(self._stdout)
         client.cancel(job_id)
-        _say(stderr, "stopped")
-        return INTERRUPTED
+        self._say("stopped")
+
+    def _show(self, events: Iterable[ServerEvent]) -> Mapping[str, Any]:
+        data: dict[str, Any] = {"outcome": "internal_error"}
+        for event in events:
+            data = json.loads(event.data)
+            if not self._as_json:
+                self._show_one(event.name, data)
+        return data
+
+    def _show_one(self, name: str, data: Mapping[str, Any]) -> None:
+        match name:
+            case "stdout":
+                _write(self._stdout, data["text"])
+            case "stderr" | "compile":
+                _write(self._stderr, data["text"])
+            case "restarted":
+                self._say("what ran it broke: the output so far is void")
+            case "queued" if self._stderr.isatty():
+                self._say(f"waiting, number {data['position']} in line")
+            case "finished":
+                self._tell_end(data)
+            case _:
+                pass
+
+    def _tell_end(self, result: Mapping[str, Any]) -> None:
+        if result["outcome"] not in {"success", "failure"}:
+            self._say(result.get("message") or result["outcome"].replace("_", " "))
+        if result.get("truncated"):
+            self._say("output past the limit was thrown away")
+
+    def _say(self, words: str) -> None:
+        _write(self._stderr, f"warmbox: {words}\n")
 
 
 def exit_code(result: Mapping[str, Any]) -> int:
@@ -91,34 +127,28 @@ def exit_code(result: Mapping[str, Any]) -> int:
             return _EXIT_CODES.get(outcome, OUR_ERROR)
 
 
-def _show(
-    events: Iterable[ServerEvent], stdout: TextIO, stderr: TextIO
-) -> Mapping[str, Any]:
-    data: dict[str, Any] = {"outcome": "internal_error"}
-    for event in events:
-        data = json.loads(event.data)
-        match event.name:
-            case "stdout":
-                _write(stdout, data["text"])
-            case "stderr" | "compile":
-                _write(stderr, data["text"])
-            case "restarted":
-                _say(stderr, "what ran it broke: the output so far is void")
-            case "queued" if stderr.isatty():
-                _say(stderr, f"waiting, number {data['position']} in line")
-            case "finished":
-                _tell_end(data, stderr)
-            case _:
-                pass
-    return data
+@contextmanager
+def _interrupts_here() -> Iterator[None]:
+    """Have Ctrl-C raise KeyboardInterrupt here.
+
+    By Python's own way it comes up in the event loop, which prints a traceback.
+    """
+    here = gevent.getcurrent()
+    watcher = gevent.signal_handler(
+        signal.SIGINT, lambda: gevent.kill(here, KeyboardInterrupt)
+    )
+    try:
+        yield
+    finally:
+        watcher.cancel()
 
 
-def _tell_end(result: Mapping[str, Any], stderr: TextIO) -> None:
-    if result["outcome"] not in {"success", "failure"}:
-        words = result.get("message") or result["outcome"].replace("_", " ")
-        _say(stderr, words)
-    if result.get("truncated"):
-        _say(stderr, "output past the limit was thrown away")
+def _discard_the_rest(stream: TextIO) -> None:
+    """Have what is left in it go nowhere: at exit, Python would complain of it."""
+    with suppress(OSError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def _as_text(data: bytes) -> str | None:
@@ -132,7 +162,3 @@ def _as_text(data: bytes) -> str | None:
 def _write(stream: TextIO, text: str) -> None:
     stream.write(text)
     stream.flush()
-
-
-def _say(stderr: TextIO, words: str) -> None:
-    _write(stderr, f"warmbox: {words}\n")

@@ -6,6 +6,7 @@ import json
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,11 @@ class Script:
     systems: list[dict[str, Any] | int] = field(default_factory=list)
     """One a request for the live tree: a document, or a refusing status."""
     authorizations: list[str | None] = field(default_factory=list)
+    document: dict[str, Any] = field(default_factory=dict)
     stdin: bytes = b""
+    stdin_ended: bool = False
+    stdin_statuses: list[int] = field(default_factory=list)
+    """What to answer to bytes for the program; at the end of the list, 202."""
     url: str = ""
 
 
@@ -57,6 +62,9 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/v1/languages":
             self._answer(200, {"languages": script.languages})
             return
+        if self.path == "/v1/jobs/j1":
+            self._answer(200, script.document)
+            return
         if self.path == "/v1/system":
             script.authorizations.append(self.headers.get("Authorization"))
             system = script.systems.pop(0)
@@ -75,9 +83,12 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         script = self._begin()
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.path.endswith("/stdin?end=1"):
-            script.stdin += body
-            self._answer(202, {})
+        if "/stdin" in self.path:
+            status = script.stdin_statuses.pop(0) if script.stdin_statuses else 202
+            if status == HTTPStatus.ACCEPTED:
+                script.stdin += body
+                script.stdin_ended |= self.path.endswith("?end=1")
+            self._answer(status, {})
         elif script.problem:
             self._answer(*script.problem)
         else:

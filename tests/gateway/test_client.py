@@ -8,7 +8,7 @@ from fake_service import Script, event, finished, serving
 
 from gateway.client import RECONNECTS_MAX, Client, ClientError, ServiceAwayError
 from gateway.event_stream import EventParser, ServerEvent
-from gateway.terminal import exit_code, run_on_terminal
+from gateway.terminal import Terminal, exit_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +61,7 @@ def client_of(script: Script) -> Client:
 def run(script: Script, stdin: bytes = b"") -> tuple[int, str, str]:
     out, err = io.StringIO(), io.StringIO()
     request = {"language": "c"}
-    code = run_on_terminal(client_of(script), request, stdin, out, err)
+    code = Terminal(out, err).run(client_of(script), request, stdin)
     return code, out.getvalue(), err.getvalue()
 
 
@@ -129,7 +129,7 @@ def test_an_interrupt_cancels_the_job(script: Script, out: TextIO) -> None:
     script.streams = [event(1, "stdout", text="a")]
     err = io.StringIO()
 
-    code = run_on_terminal(client_of(script), {}, b"", out, err)
+    code = Terminal(out, err).run(client_of(script), {}, b"")
 
     assert code == 130
     assert script.asked[-1] == ("DELETE", "/v1/jobs/j1")
