@@ -65,6 +65,7 @@ from supervisors.languages import (
 )
 from supervisors.options import settings_of, settings_options
 from supervisors.processes import OPTION, Inherited, Processes, listen
+from supervisors.readiness import ready_line, wait_until_ready
 from supervisors.service import Service
 from supervisors.settings import Settings, SettingsError, to_text
 from supervisors.tree import tree
@@ -75,6 +76,7 @@ CLEAN_UP_S = 120
 UNKNOWN_WAIT_S = 1.0
 """A job that another gateway has taken is known here within milliseconds."""
 PROBE_S = 5.0
+ANSWERS_POLL_S = 0.1
 LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 YES, NO = Text("ok", style="green"), Text("mend", style="bold red")
 OFF = Text("off", style="yellow")
@@ -106,7 +108,9 @@ def serve(args: Args) -> int:
     with suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, 0, settings.nice)
     stopping = stop_on_signals(is_told_twice=inherited is not None)
-    engine_port, service = start_service(settings, inherited)
+    engine_port, service, announce = start_service(settings, inherited)
+    if not inherited:
+        gevent.spawn(announce)
     fallen = gevent.spawn(service.wait)
     fallen.link(lambda _: stopping.set())
     if inherited:
@@ -131,11 +135,22 @@ def serve_processes(settings: Settings, *, self_checks: bool) -> int:
     stopping = stop_on_signals()
     command = [sys.executable, *sys.argv]
     processes = Processes(command, settings.gateways, settings.host, settings.port)
+    gevent.spawn(announce_processes, settings)
     check = gevent.spawn(greet, settings.url) if self_checks else None
     ended_well = processes.run(stopping)
     if check:
         check.kill()
     return 0 if ended_well else 1
+
+
+def announce_processes(settings: Settings) -> None:
+    """Say that the first of several gateways answers, when it does."""
+    client = Client(settings.url)
+    while not client.answers():
+        gevent.sleep(ANSWERS_POLL_S)
+    known = load_catalog(IMAGES)
+    served = effective_catalog(known, settings, known.languages).languages
+    say(ready_line(settings, settings.url, dict.fromkeys(served)))
 
 
 def clean_up(engine_port: Engine | None) -> bool:
@@ -148,10 +163,11 @@ def clean_up(engine_port: Engine | None) -> bool:
 
 def start_service(
     settings: Settings, inherited: Inherited | None
-) -> tuple[Engine | None, Service]:
+) -> tuple[Engine | None, Service, Callable[[], None]]:
     """Put the parts together and start them; the engine's leftovers go first.
 
-    A gateway has no engine, and asks for none.
+    A gateway has no engine, and asks for none. What is returned last waits until the
+    service is ready, and says so.
     """
     known = load_catalog(IMAGES)
     is_gateway = settings.role == "gateway"
@@ -166,10 +182,20 @@ def start_service(
     service = Service(Directory())
     config = gateway_config(settings)
     make = make_status_app if settings.role == "worker" else make_app
+    server: GatewayServer
 
     def make_server() -> GatewayServer:
+        nonlocal server
         app = make(config, service.directory, catalog, served)
-        return GatewayServer(app, config, inherited.listener() if inherited else None)
+        listener = inherited.listener() if inherited else None
+        server = GatewayServer(app, config, listener)
+        return server
+
+    def announce() -> None:
+        paused = wait_until_ready(service.directory, () if is_gateway else served)
+        at = settings.model_copy(update={"port": server.port}).url
+        everything = {name: paused.get(name) for name in served}
+        say(ready_line(settings, at, everything))
 
     warn_of_weak_secret(settings)
     REGISTRY.register(MailboxCollector())
@@ -178,7 +204,7 @@ def start_service(
     gevent.spawn(watch_loop)
     listener = partial(start_listener, make_server)
     service.start(tree(settings, catalog, engine_port, listener, served))
-    return engine_port, service
+    return engine_port, service, announce
 
 
 def make_engine(settings: Settings) -> Engine:
@@ -404,8 +430,21 @@ def engine() -> Any:
     try:
         return connect()
     except Exception as error:  # only images.build knows Docker's errors
+        if is_forbidden(error):
+            raise CommandError(
+                "you may not use Docker: this user is not in the group docker; this "
+                "mends it: sudo usermod -aG docker $(id -un) && exec newgrp docker"
+            ) from error
         reason = f"no Docker engine answers, `make docker` sets one up: {error}"
         raise CommandError(reason) from error
+
+
+def is_forbidden(error: BaseException) -> bool:
+    """Tell whether the engine is there, and this user may not ask it."""
+    seen: BaseException | None = error
+    while seen is not None and not isinstance(seen, PermissionError):
+        seen = seen.__cause__ or seen.__context__
+    return seen is not None
 
 
 def client_of(args: Args) -> Client:

@@ -58,6 +58,7 @@ FLEET = "root/fleet"
 RELAY = "root/relay"
 SCHEDULER = "root/scheduler"
 LANGUAGES = "root/languages/"
+GATEWAY = "root/gateway"
 MIB = 1 << 20
 RECONNECT_S_MAX = 5.0
 

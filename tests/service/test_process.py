@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -12,10 +13,11 @@ from typing import TYPE_CHECKING
 import gevent
 import pytest
 from docker.errors import APIError
-from service_process import ROOT, ServiceProcess, wait_until
+from service_process import ROOT, STOP_S, ServiceProcess, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from http_api import Events, Seen
 
@@ -54,6 +56,41 @@ def shared() -> Iterator[ServiceProcess]:
 
 def wait_for_none(service: ServiceProcess) -> None:
     wait_until(lambda: not service.containers(), GONE_S, "all containers are gone")
+
+
+# --------------------------------------------------------------------- its start
+
+
+def test_one_line_says_that_it_is_ready(shared: ServiceProcess) -> None:
+    line = (
+        f"warmbox: ready at http://127.0.0.1:{shared.port}; languages python; "
+        "broker embedded; runtime runc"
+    )
+    wait_until(lambda: line in shared.log(), GONE_S, "it says so")
+
+    assert shared.log().count("ready at") == 1
+
+
+def test_who_may_not_use_docker_is_told_just_that(tmp_path: Path) -> None:
+    path = tmp_path / "docker.sock"
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        listening.listen()
+        path.chmod(0)
+        # Who is root may open it all the same, but for this.
+        strict = ["setpriv", "--bounding-set=-dac_override", "--inh-caps=-all"]
+        told = subprocess.run(
+            [*strict, sys.executable, "run.py", "serve"],
+            cwd=ROOT,
+            env={**os.environ, "DOCKER_HOST": f"unix://{path}"},
+            capture_output=True,
+            timeout=STOP_S,
+            check=False,
+        )
+
+    assert told.returncode == 1
+    assert told.stderr.startswith(b"warmbox: you may not use Docker: this user is not")
+    assert told.stderr.count(b"\n") == 1
 
 
 # ------------------------------------------------------------------- its end
