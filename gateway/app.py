@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import bottle
 
-from gateway.arrivals import Arrivals
+from gateway.desk import make_desk
 from gateway.drafts import Drafter
 from gateway.faults import error_page, guard
 from gateway.greenlet_local import keep_in_greenlets
 from gateway.jobs import Jobs
 from gateway.openapi import describe
 from gateway.pages import Pages
-from gateway.replies import reply
+from gateway.pieces import encode
+from gateway.replies import reply_encoded
 from gateway.service import Service
 from gateway.submission import Submission
 from gateway.system import System
@@ -43,7 +44,7 @@ def make_app(
     app.get("/v1/languages", callback=service.languages)
     _add_status(app, service, System(config, directory))
     names = [*_names(catalog, served)]
-    _add_documents(app, describe(config, names))
+    _add_documents(app, encode(describe(config, names)))
     return app
 
 
@@ -72,14 +73,17 @@ def _bare_app() -> Any:
 def _add_jobs(
     app: Any, config: GatewayConfig, directory: Directory, drafter: Drafter
 ) -> None:
-    arrivals = Arrivals()
-    submission = Submission(config, directory, drafter, arrivals)
-    jobs = Jobs(config, directory, arrivals)
+    desk = make_desk(config)
+    submission = Submission(config, directory, drafter, desk)
+    jobs = Jobs(config, directory, desk)
     request = bottle.request
     job = "/v1/jobs/<job_id>"
     app.post("/v1/jobs", callback=lambda: submission.submit(request.environ))
-    app.get(job, callback=lambda job_id: jobs.show(job_id, request.query))
-    app.delete(job, callback=jobs.cancel)
+    app.get(
+        job,
+        callback=lambda job_id: jobs.show(job_id, request.environ, request.query),
+    )
+    app.delete(job, callback=lambda job_id: jobs.cancel(job_id, request.environ))
     app.get(
         f"{job}/events",
         callback=lambda job_id: jobs.follow(job_id, request.environ, request.query),
@@ -105,10 +109,10 @@ def _add_status(app: Any, service: Service, system: System) -> None:
     app.get("/static/<name>", callback=lambda name: pages.file(name, request.environ))
 
 
-def _add_documents(app: Any, description: Mapping[str, Any]) -> None:
+def _add_documents(app: Any, description: bytes) -> None:
     pages = Pages()
     request = bottle.request
-    app.get("/openapi.json", callback=lambda: reply(description))
+    app.get("/openapi.json", callback=lambda: reply_encoded(description))
     app.get("/", callback=lambda: pages.index(request.environ))
 
 

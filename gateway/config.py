@@ -56,6 +56,21 @@ class GatewayConfig:
     proxies: tuple[IpNetwork, ...] = ()
     """Whose `X-Forwarded-For` is believed."""
     heartbeat_s: float = 15
+    answers_mb_max: int = 64
+    """Of output that unfinished answers and event streams keep, all together."""
+    answers_per_client_mb_max: int = 16
+    """Who has none under way may have one of any size."""
+    send_timeout_s: float = 20
+    """How long a client may take over one piece of an answer (69 KB at most)."""
+    send_kb_s_min: float = 16
+    """How fast it must take an answer on the whole, beyond that time."""
+    streams_per_client_max: int = 250
+    streams_per_job_max: int = 500
+    reads_per_second: float = 100
+    """Requests of one client that need no token."""
+    reads_burst: int = 200
+    reads_clients_max: int = 10_000
+    """Whose rate is known; more share one."""
     watcher_events_max: int = 1024
     """How far a watcher may fall behind before it has to come back."""
     caps: Limits = _CAPS

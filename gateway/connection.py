@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import io
 import socket
+import struct
+import time
 from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -13,6 +15,7 @@ from gevent.pywsgi import WSGIHandler
 
 from gateway.head import is_request_line, read_head
 from gateway.incoming import Body, Incoming, discard
+from gateway.pace import Pace
 from gateway.problems import CONTENT_TYPE, KINDS, Problem
 from gateway.replies import LastChunk
 from metrics import instruments
@@ -48,6 +51,8 @@ class Connection(WSGIHandler):
     ignored_socket_errors = _PEER_IS_GONE
     _corked: bytearray | None = None
     """Bytes that wait for what is sent along with them."""
+    _slow: Pace | None = None
+    """Of an answer whose client has let us wait."""
 
     def __init__(self, sock: Any, address: str, server: Any) -> None:
         self._incoming = Incoming(sock)
@@ -132,9 +137,16 @@ class Connection(WSGIHandler):
 
     def handle_one_response(self) -> None:
         """Answer, and close when the rest of the body was not read."""
+        self._slow = None
         super().handle_one_response()
         if self.wsgi_input.abandoned:
             self.close_connection = True
+
+    def finalize_headers(self) -> None:
+        """Complete the head; who asks for it alone is told no length of a stream."""
+        if self.command == "HEAD" and self.provided_content_length is None:
+            self.provided_content_length = ""  # not made, so not known
+        super().finalize_headers()
 
     def process_result(self) -> None:
         """Write the answer's body, piece by piece."""
@@ -166,7 +178,27 @@ class Connection(WSGIHandler):
         sent = self._send(data)
         self.response_length += sent
         if sent < len(data):
-            super()._sendall(memoryview(data)[sent:])  # type: ignore[misc]  # not in the stubs
+            self._send_slowly(memoryview(data)[sent:])
+
+    def _send_slowly(self, data: memoryview) -> None:
+        """Send what the socket did not take at once, while its client keeps pace."""
+        pace = self._slow = self._slow or Pace(self.server.config)
+        self.socket.settimeout(pace.time_left())
+        began = time.monotonic()
+        try:
+            super()._sendall(data)  # type: ignore[misc]  # not in the stubs
+        except TimeoutError as error:
+            self._cut_off()
+            raise OSError(errno.ETIMEDOUT, "the client reads too slowly") from error
+        finally:
+            self.socket.settimeout(None)
+        pace.add(len(data), time.monotonic() - began)
+
+    def _cut_off(self) -> None:
+        """Have the kernel throw away what the client has not taken."""
+        instruments.rejected_total.labels("slow_reader").inc()
+        reset = struct.pack("ii", 1, 0)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
 
     def _send(self, data: bytes | bytearray) -> int:
         """Return how much the socket has taken: mostly all."""

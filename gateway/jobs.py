@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import bottle
@@ -16,6 +17,8 @@ from actors.messages import (
 )
 from gateway import sse, views
 from gateway.body import read_body
+from gateway.clients import client_key
+from gateway.ledger import AnswersFullError
 from gateway.ports import (
     RELAY,
     Directory,
@@ -32,8 +35,8 @@ from gateway.replies import reply
 from gateway.waiting import wait_for_end
 
 if TYPE_CHECKING:
-    from gateway.arrivals import Arrivals
     from gateway.config import GatewayConfig
+    from gateway.desk import Desk
 
 _CANCEL_WAIT_S = 2.0
 
@@ -44,10 +47,7 @@ _STREAM_HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 
-_TO_TEXT: Mapping[str, views.ToText] = {
-    "utf-8": views.as_utf8,
-    "base64": views.as_base64,
-}
+_ENCODINGS: Mapping[str, views.Encoding] = {"utf-8": "utf-8", "base64": "base64"}
 
 Environ = Mapping[str, Any]
 Query = Mapping[str, str]
@@ -56,28 +56,24 @@ Query = Mapping[str, str]
 class Jobs:
     """Answers for jobs by their id, which is all the right that one needs."""
 
-    def __init__(
-        self, config: GatewayConfig, directory: Directory, arrivals: Arrivals
-    ) -> None:
+    def __init__(self, config: GatewayConfig, directory: Directory, desk: Desk) -> None:
         self._config = config
         self._directory = directory
-        self._arrivals = arrivals
+        self._desk = desk
 
-    def show(self, job_id: str, query: Query) -> Any:
+    def show(self, job_id: str, environ: Environ, query: Query) -> Any:
         """Answer `GET /v1/jobs/{id}`."""
-        encoding = query.get("encoding", "utf-8")
-        to_text = _TO_TEXT.get(encoding)
-        if to_text is None:
+        encoding = _ENCODINGS.get(query.get("encoding", "utf-8"))
+        if encoding is None:
             raise Problem.invalid(("encoding", "must be utf-8 or base64"))
-        document = self._document(self._look_up(job_id), to_text)
-        if encoding != "utf-8":
-            document["encoding"] = encoding
-        return reply(document)
+        more = {} if encoding == "utf-8" else {"encoding": encoding}
+        view = self._look_up(job_id)
+        return self._answer(view, environ, more=more, encoding=encoding)
 
     def follow(self, job_id: str, environ: Environ, query: Query) -> Any:
         """Answer `GET /v1/jobs/{id}/events`."""
         after_id = last_event_id(environ, query)
-        self._arrivals.give_way()
+        self._desk.arrivals.give_way()
         if after_id:
             view = self._look_up(job_id)
             newest_id = _newest_id(view)
@@ -85,7 +81,7 @@ class Jobs:
                 # Nothing will follow; this status keeps a browser from coming back.
                 return bottle.HTTPResponse(status=204)
             after_id = min(after_id, newest_id)
-        return self._stream(job_id, after_id)
+        return self._stream(job_id, after_id, self._client(environ))
 
     def feed(self, job_id: str, environ: Environ, query: Query) -> Any:
         """Answer `POST /v1/jobs/{id}/stdin`."""
@@ -101,24 +97,33 @@ class Jobs:
         tell_broker(self._directory, message)
         return reply({}, 202)
 
-    def cancel(self, job_id: str) -> Any:
+    def cancel(self, job_id: str, environ: Environ) -> Any:
         """Answer `DELETE /v1/jobs/{id}`."""
         view = self._look_up(job_id)
         if view.state != "done":
             view = self._end(view)
         status = 200 if view.state == "done" else 202
-        return reply(self._document(view, views.as_utf8), status)
+        return self._answer(view, environ, status=status)
 
     def _look_up(self, job_id: str) -> JobView:
         return look_up(self._directory, job_id, self._config.unknown_wait_s)
 
-    def _document(self, view: JobView, to_text: views.ToText) -> dict[str, Any]:
-        document = views.whole(view, to_text)
-        if view.state == "queued":
-            turn = position(self._directory, view)
-            if turn is not None:
-                document["position"] = turn
-        return document
+    def _answer(
+        self,
+        view: JobView,
+        environ: Environ,
+        *,
+        more: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> Any:
+        turn = position(self._directory, view) if view.state == "queued" else None
+        place = {} if turn is None else {"position": turn}
+        return self._desk.answers.about(
+            view, self._client(environ), more={**place, **(more or {})}, **options
+        )
+
+    def _client(self, environ: Environ) -> str:
+        return client_key(environ, self._config.proxies)
 
     def _end(self, view: JobView) -> JobView:
         ended = wait_for_end(
@@ -132,19 +137,35 @@ class Jobs:
         )
         return ended or look_up(self._directory, view.id)
 
-    def _stream(self, job_id: str, after_id: int) -> Any:
-        sink = sse.Sink(self._config.watcher_events_max)
-        message = WatchJob(job_id, after_id, sink.deliver)
-        if not watch(self._directory, message, self._config.unknown_wait_s):
-            raise missing(find(self._directory, job_id))
-        sink.go_live()
+    def _stream(self, job_id: str, after_id: int, client: str) -> Any:
+        desk = self._desk
+        desk.streams.enter(client, job_id)
+        wake = partial(desk.turns.wake, client)
+        hold = desk.ledger.hold(client)
+        sink = sse.Sink(self._config.watcher_events_max, hold, wake)
+        leave = partial(self._leave, job_id, client, sink)
+        try:
+            self._watch(job_id, after_id, sink)
+        except BaseException:
+            leave()
+            raise
         events = sse.stream(
             sink,
             self._config.heartbeat_s,
             is_lost=lambda: self._is_lost(job_id, after_id, sink),
-            leave=lambda: self._leave(job_id, sink),
+            leave=leave,
+            encodings=desk.encodings,
+            wait_turn=partial(desk.turns.wait, client),
         )
         return bottle.HTTPResponse(events, 200, _STREAM_HEADERS)
+
+    def _watch(self, job_id: str, after_id: int, sink: sse.Sink) -> None:
+        message = WatchJob(job_id, after_id, sink.deliver)
+        if not watch(self._directory, message, self._config.unknown_wait_s):
+            raise missing(find(self._directory, job_id))
+        if sink.is_refused:
+            raise AnswersFullError
+        sink.go_live()
 
     def _is_lost(self, job_id: str, after_id: int, sink: sse.Sink) -> bool:
         # A relay that was started anew knows the job but not its old watchers.
@@ -157,8 +178,11 @@ class Jobs:
         # Compared after the answer: what came until then has been delivered by now.
         return _newest_id(found) > max(after_id, sink.last_id)
 
-    def _leave(self, job_id: str, sink: sse.Sink) -> None:
-        self._directory.tell(RELAY, UnwatchJob(job_id, sink.deliver))
+    def _leave(self, job_id: str, client: str, sink: sse.Sink) -> None:
+        sink.close()
+        self._desk.streams.leave(client, job_id)
+        if not sink.is_over:  # after a job's end the relay keeps no watcher
+            self._directory.tell(RELAY, UnwatchJob(job_id, sink.deliver))
 
 
 def _newest_id(view: JobView) -> int:

@@ -135,7 +135,7 @@ _FOLLOW = _operation(
         "200": _answer("Events up to `finished`", "text/event-stream", ref("Event")),
         "204": {"description": "Nothing follows: all events were seen before."},
     },
-    "404 410 422 503",
+    "404 410 422 429 503",
     parameters=[
         _parameter("header", "Last-Event-ID", _ANY_ID, "Go on after this event."),
         _parameter("query", "last_event_id", _ANY_ID, "The same, for plain links."),

@@ -25,10 +25,13 @@ KINDS: Mapping[str, tuple[int, str]] = {
     "invalid": (422, "The request is not valid"),
     "idempotency_mismatch": (422, "The Idempotency-Key was used before"),
     "rate_limited": (429, "Too many requests"),
+    "too_many_streams": (429, "Too many event streams are open"),
     "internal": (500, "The service failed"),
+    "answers_full": (503, "Too much is being read just now"),
     "broker_unavailable": (503, "No jobs can be taken just now"),
     "draining": (503, "The service is about to stop"),
     "queue_full": (503, "Too many jobs are waiting"),
+    "too_many_watchers": (503, "Too many follow this job"),
     "unavailable": (503, "The service is not complete just now"),
 }
 """Status and title of each code."""

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import bottle
 
-from gateway.views import encode
+from gateway.pieces import encode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 _HEADERS = {
     "Content-Type": "application/json",
@@ -24,7 +24,15 @@ def reply(
     headers: Mapping[str, str] | None = None,
 ) -> Any:
     """Return the document as a response."""
-    body = encode(document)
+    return reply_encoded(encode(document), status, headers)
+
+
+def reply_encoded(
+    body: bytes | Iterator[bytes],
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> Any:
+    """Return a document that is JSON already, or its pieces, as a response."""
     return bottle.HTTPResponse(body, status, {**_HEADERS, **(headers or {})})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from socket import IPPROTO_TCP, TCP_NOTSENT_LOWAT
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _BACKLOG = 1024
+_UNSENT_BYTES = 131_072
 
 
 class _Served(gevent.Greenlet):  # type: ignore[type-arg]  # not when it runs
@@ -84,6 +86,14 @@ class _Server(WSGIServer):
                 del self._open[host]
 
 
+def _keep_little_unsent(listener: Any) -> None:
+    """Have the kernel take no more of an answer than is needed to keep a client busy.
+
+    Connections take it over. Else it keeps megabytes for each that reads nothing.
+    """
+    listener.setsockopt(IPPROTO_TCP, TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
+
+
 class GatewayServer:
     """Serves the application over HTTP, from `start` to `stop`.
 
@@ -105,6 +115,7 @@ class GatewayServer:
         """Begin to listen. Raises OSError when that is not possible."""
         try:
             self._server.start()
+            _keep_little_unsent(self._server.socket)
         except OSError as error:
             where = f"{self._config.host}:{self._config.port}"
             reason = error.strerror or str(error)

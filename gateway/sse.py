@@ -7,41 +7,75 @@ back with the id of the last event that it got.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gevent.event import Event
 
-from actors.messages import (
-    Finished,
-    NumberedEvent,
-    Output,
-    Queued,
-    Restarted,
-    Started,
-)
+from actors.messages import Finished, NumberedEvent, Output
+from gateway.encodings import Encodings
+from gateway.pieces import LONG_BYTES, PIECE_BYTES_MIN
 from gateway.replies import LastChunk
-from gateway.views import as_utf8, encode, result
 from metrics import instruments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
+    from gateway.ledger import Hold
+
 OPENING = b"retry: 2000\n: open\n\n"
 HEARTBEAT = b": alive\n\n"
 LAGGED = b"event: lagged\ndata: {}\n\n"
 
-_CHUNK_BYTES = 65536
+EVENTS_IN_PIECE_MAX = 128
+"""Short ones: to encode them takes longer than their size tells."""
+EVENT_BYTES = 200
+"""What an event keeps beside its data, roughly."""
+
+
+def _at_once(wake: Callable[[], object]) -> None:
+    wake()
 
 
 class Sink:
-    """What the relay has delivered and the stream has not yet written."""
+    """What the relay has delivered and the stream has not yet written.
 
-    def __init__(self, events_max: int) -> None:
+    hold: counts the bytes of it that are more than a few; None counts nothing.
+    wake: calls what it is given when it is this stream's turn, which may be at once.
+    """
+
+    __slots__ = (
+        "_arrived",
+        "_bytes",
+        "_events",
+        "_events_max",
+        "_hold",
+        "_is_due",
+        "_live",
+        "_taken_bytes",
+        "_wake",
+        "is_over",
+        "lagged",
+        "last_id",
+    )
+
+    def __init__(
+        self,
+        events_max: int,
+        hold: Hold | None = None,
+        wake: Callable[[Callable[[], object]], object] = _at_once,
+    ) -> None:
         self._events_max = events_max
+        self._hold = hold
+        self._wake = wake
         self._events: list[NumberedEvent] = []
+        self._bytes = 0
+        self._taken_bytes = 0
         self._arrived = Event()
+        self._is_due = False
         self._live = False
         self.lagged = False
+        self.is_over = False
+        """Whether the job's end was written."""
         self.last_id = 0
         """Of the newest event delivered."""
 
@@ -54,27 +88,57 @@ class Sink:
         # bounds it; it is only what piles up afterwards that shows a slow reader.
         kept = len(self._events)
         too_many = self._live and kept and kept + len(batch) > self._events_max
-        if too_many or not batch:
-            self.lagged = True
-        if not self.lagged:
+        self.lagged |= bool(too_many or not batch)
+        if not self.lagged and self._has_room(batch):
             self._events.extend(batch)
             self.last_id = batch[-1].id
-        self._arrived.set()
+        if not self._is_due:
+            self._is_due = True
+            self._wake(self._arrived.set)
         return not self.lagged
+
+    def _has_room(self, batch: tuple[NumberedEvent, ...]) -> bool:
+        size = self._bytes + sum(map(size_of, batch))
+        if self._count(size + self._taken_bytes):
+            self._bytes = size
+        else:
+            self.lagged = True
+        return not self.lagged
+
+    def _count(self, size: int) -> bool:
+        return self._hold is None or self._hold.resize(size if size > LONG_BYTES else 0)
+
+    @property
+    def is_refused(self) -> bool:
+        """Tell whether not even the replay had room."""
+        return self.lagged and not self._events
 
     def go_live(self) -> None:
         """Begin to hold the reader to its bound: the replay is complete."""
         self._live = True
 
     def take(self) -> list[NumberedEvent]:
-        """Return what is kept, and keep it no longer."""
+        """Return what is kept; what was taken before is written, and kept no longer."""
         self._arrived.clear()
+        self._is_due = False
         events, self._events = self._events, []
+        self._taken_bytes, self._bytes = self._bytes, 0
+        self._count(self._taken_bytes)
         return events
 
     def wait(self, timeout_s: float) -> bool:
         """Return whether something has arrived before the time is over."""
         return bool(self._arrived.wait(timeout_s))
+
+    def close(self) -> None:
+        """Keep nothing any more."""
+        self._count(0)
+
+
+def size_of(numbered: NumberedEvent) -> int:
+    """Return what an event keeps in memory, roughly, in bytes."""
+    body = numbered.event.body
+    return EVENT_BYTES + (len(body.data) if isinstance(body, Output) else 0)
 
 
 def stream(
@@ -82,34 +146,36 @@ def stream(
     heartbeat_s: float,
     is_lost: Callable[[], bool],
     leave: Callable[[], None],
+    encodings: Encodings | None = None,
+    wait_turn: Callable[[], object] = lambda: None,
 ) -> Iterator[bytes]:
-    """Yield the event stream in chunks, up to the terminal event.
+    """Yield the event stream in pieces, up to the terminal event.
 
     `is_lost` is asked when nothing has come for a while: whether the relay has
-    events that it no longer delivers to this sink. `leave` is called when the stream
-    ends before the job does: after that the relay keeps no watcher.
+    events that it no longer delivers to this sink. `leave` is called at the end.
+    `wait_turn` is called before each piece of many that can be written at once.
     """
     instruments.watchers.inc()
-    has_ended = False
+    pieces = Pieces(encodings or Encodings(), wait_turn)
     try:
-        has_ended = yield from _chunks(sink, heartbeat_s, is_lost)
+        sink.is_over = yield from _chunks(sink, heartbeat_s, is_lost, pieces)
     finally:
         instruments.watchers.dec()
-        if not has_ended:
-            leave()
+        sink.close()
+        leave()
 
 
 def _chunks(
-    sink: Sink, heartbeat_s: float, is_lost: Callable[[], bool]
+    sink: Sink, heartbeat_s: float, is_lost: Callable[[], bool], pieces: Pieces
 ) -> Generator[bytes, None, bool]:
-    """Yield the chunks; return whether the job's end is among them."""
-    # The first chunk brings the headers on their way, so it goes out at once.
+    """Yield the pieces; return whether the job's end is among them."""
+    # The first one brings the headers on their way, so it goes out at once.
     first = OPENING
     while True:
         # Found out before what is kept is taken, so that it still goes out.
         lagged = sink.lagged or (first is HEARTBEAT and is_lost())
         events = sink.take()
-        yield from _encoded(first, events)
+        yield from pieces.of(first, events)
         if events and isinstance(events[-1].event.body, Finished):
             return True
         if lagged:
@@ -118,39 +184,28 @@ def _chunks(
         first = b"" if sink.wait(heartbeat_s) else HEARTBEAT
 
 
-def _encoded(before: bytes, events: Iterable[NumberedEvent]) -> Iterator[bytes]:
-    chunk = bytearray(before)
-    for numbered in events:
-        chunk += encode_event(numbered)
-        if isinstance(numbered.event.body, Finished):
-            yield LastChunk(chunk)
-            return
-        if len(chunk) >= _CHUNK_BYTES:
-            yield bytes(chunk)
-            chunk.clear()
-    if chunk:
-        yield bytes(chunk)
+class Pieces:
+    """Events, put together to pieces of a size that others can wait for."""
 
+    __slots__ = ("_encodings", "_wait_turn")
 
-def encode_event(numbered: NumberedEvent) -> bytes:
-    """Return one event as it travels. JSON keeps its data on one line."""
-    name, data = _describe(numbered.event.attempt, numbered.event.body)
-    return b"id: %d\nevent: %s\ndata: %s\n\n" % (numbered.id, name, encode(data))
+    def __init__(self, encodings: Encodings, wait_turn: Callable[[], object]) -> None:
+        self._encodings = encodings
+        self._wait_turn = wait_turn
 
-
-def _describe(attempt: int, body: object) -> tuple[bytes, dict[str, Any]]:
-    match body:
-        case Output("run", stream_name, data):
-            return stream_name.encode(), {"text": as_utf8(data)}
-        case Output("compile", stream_name, data):
-            return b"compile", {"stream": stream_name, "text": as_utf8(data)}
-        case Queued(position):
-            return b"queued", {"position": position}
-        case Started():
-            return b"started", {"attempt": attempt}
-        case Restarted():
-            return b"restarted", {"attempt": attempt}
-        case Finished(end):
-            return b"finished", {**result(end), "attempt": attempt}
-        case _:
-            raise TypeError(f"watchers are not shown {body!r}")
+    def of(self, before: bytes, events: Iterable[NumberedEvent]) -> Iterator[bytes]:
+        """Yield the events behind the bytes that come first."""
+        piece, count = bytearray(before), 0
+        for numbered in events:
+            for part in self._encodings.of(numbered):
+                if len(piece) >= PIECE_BYTES_MIN or count >= EVENTS_IN_PIECE_MAX:
+                    yield bytes(piece)
+                    self._wait_turn()
+                    piece, count = bytearray(), 0
+                piece += part
+            count += 1
+            if isinstance(numbered.event.body, Finished):
+                yield LastChunk(piece)
+                return
+        if piece:
+            yield bytes(piece)

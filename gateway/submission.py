@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -13,6 +14,7 @@ from actors.messages import Job, JobView, PublishJob, PublishReply
 from gateway import views
 from gateway.body import read_json
 from gateway.clients import client_key, take_token
+from gateway.ledger import AnswersFullError
 from gateway.ports import (
     Directory,
     broker_unavailable,
@@ -29,8 +31,8 @@ from gateway.waiting import wait_for_end
 from metrics.live import LIVE
 
 if TYPE_CHECKING:
-    from gateway.arrivals import Arrivals
     from gateway.config import GatewayConfig
+    from gateway.desk import Desk
     from gateway.drafts import Drafter
 
 Environ = Mapping[str, Any]
@@ -47,12 +49,13 @@ class Submission:
         config: GatewayConfig,
         directory: Directory,
         drafter: Drafter,
-        arrivals: Arrivals,
+        desk: Desk,
     ) -> None:
         self._config = config
         self._directory = directory
         self._drafter = drafter
-        self._arrivals = arrivals
+        self._arrivals = desk.arrivals
+        self._answers = desk.answers
         self._entries_max = {
             "files": config.files_max,
             "args": config.args_max,
@@ -138,7 +141,8 @@ class Submission:
         view = self._outcome(job, wait_s)
         if wait_s and view is not None and view.state == "done":
             applied = {"Preference-Applied": f"wait={wait_s}", **location}
-            return reply(views.whole(view), 200, applied)
+            with suppress(AnswersFullError):  # the job is accepted in any case
+                return self._answers.about(view, job.client, headers=applied)
         return reply(_receipt(job, view), 202, location)
 
     def _outcome(self, job: Job, wait_s: int) -> JobView | None:

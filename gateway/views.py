@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Any
-
-import pydantic_core
+from typing import TYPE_CHECKING, Any, Literal
 
 from actors.messages import (
     CompileResult,
@@ -18,11 +15,13 @@ from actors.messages import (
     Restarted,
     Usage,
 )
+from gateway.pieces import LONG_BYTES, Text
 
-encode = pydantic_core.to_json
-"""JSON in UTF-8; every str in a document comes from a strict decoder."""
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
-ToText = Callable[[bytes], str]
+Encoding = Literal["utf-8", "base64"]
+"""How a document has the bytes that a program wrote."""
 
 
 def as_utf8(data: bytes) -> str:
@@ -51,20 +50,24 @@ def head(job_id: str, language: str, state: str, created_at: float) -> dict[str,
     }
 
 
-def whole(view: JobView, to_text: ToText = as_utf8) -> dict[str, Any]:
-    """Return the job with the output that there is and, once done, its result."""
+def whole(view: JobView, encoding: Encoding = "utf-8") -> tuple[dict[str, Any], int]:
+    """Return the job with the output that there is and, once done, its result.
+
+    With it, how many bytes the output has: if they are more than `LONG_BYTES`, each
+    text is a `Text`.
+    """
     document = head(view.id, view.language, view.state, view.created_at)
     if view.state == "queued":
-        return document
+        return document, 0
     document["attempt"] = view.attempt
-    texts = _Texts(view.events)
+    texts = _Texts(view.events, encoding)
     if view.result is not None:
         document |= result(view.result)
     if document.get("compile"):
-        document["compile"]["output"] = to_text(texts.joined("compile"))
-    document["stdout"] = to_text(texts.joined("stdout"))
-    document["stderr"] = to_text(texts.joined("stderr"))
-    return document
+        document["compile"]["output"] = texts.of("compile")
+    document["stdout"] = texts.of("stdout")
+    document["stderr"] = texts.of("stderr")
+    return document, texts.size
 
 
 def result(end: JobResult) -> dict[str, Any]:
@@ -83,20 +86,28 @@ def result(end: JobResult) -> dict[str, Any]:
 class _Texts:
     """The output of the last attempt; what an earlier one wrote is void."""
 
-    def __init__(self, events: Iterable[NumberedEvent]) -> None:
+    def __init__(self, events: Iterable[NumberedEvent], encoding: Encoding) -> None:
         self._pieces: dict[str, list[bytes]] = {}
+        self._is_base64 = encoding == "base64"
+        self.size = 0
         for numbered in events:
             self._add(numbered.event.body)
 
-    def joined(self, name: str) -> bytes:
-        return b"".join(self._pieces.get(name, ()))
+    def of(self, name: str) -> Text | str:
+        pieces = self._pieces.get(name, [])
+        if self.size > LONG_BYTES:
+            return Text(pieces, self._is_base64)
+        to_text = as_base64 if self._is_base64 else as_utf8
+        return to_text(b"".join(pieces))
 
     def _add(self, body: object) -> None:
         if isinstance(body, Restarted):
             self._pieces.clear()
+            self.size = 0
         if isinstance(body, Output):
             name = "compile" if body.phase == "compile" else body.stream
             self._pieces.setdefault(name, []).append(body.data)
+            self.size += len(body.data)
 
 
 def _compile(compiled: CompileResult) -> dict[str, Any]:

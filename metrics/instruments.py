@@ -94,6 +94,18 @@ watchers = Gauge(
     multiprocess_mode="livesum",
     registry=REGISTRY,
 )
+answer_bytes = Gauge(
+    "warmbox_answer_bytes",
+    "Output that unfinished answers and event streams keep in memory.",
+    multiprocess_mode="livesum",
+    registry=REGISTRY,
+)
+answer_bytes_max = Gauge(
+    "warmbox_answer_bytes_max",
+    "How much of it there may be: beyond, answers are refused (`answers_full`).",
+    multiprocess_mode="livesum",
+    registry=REGISTRY,
+)
 broker_up = Gauge(
     "warmbox_broker_up",
     "1 while the broker takes jobs.",

@@ -145,6 +145,17 @@ class Http(_Group):
     """Addresses or networks whose `X-Forwarded-For` is believed."""
     wait_s_max: Count = 60
     body_timeout_s: Seconds = 10
+    answers_mb_max: Count = 64
+    """Of output that unfinished answers and event streams keep, all together."""
+    answers_per_client_mb_max: Count = 16
+    """Who has none under way may have one of any size."""
+    send_timeout_s: Seconds = 20
+    """How long a client may take over one piece of an answer, 69 KB at most."""
+    send_kb_s_min: Rate = 16
+    """How fast it must take an answer on the whole, beyond that time."""
+    streams_per_client_max: Count = 250
+    """Event streams that one client may have open."""
+    streams_per_job_max: Count = 500
 
 
 # who listens everywhere is found here

@@ -17,8 +17,8 @@ from test_container import Box, gauges
 
 from actors.messages import Finished, JobEvent, JobFinished, NumberedEvent
 from actors.queue_entry import phases
+from gateway.encodings import encode_event
 from gateway.event_stream import EventParser
-from gateway.sse import encode_event
 from images import wire
 from metrics import instruments
 

@@ -20,7 +20,8 @@ from actors.messages import (
     Restarted,
     Started,
 )
-from gateway.sse import HEARTBEAT, LAGGED, OPENING, Sink, encode_event, stream
+from gateway.encodings import encode_event
+from gateway.sse import HEARTBEAT, LAGGED, OPENING, Sink, stream
 from metrics.instruments import REGISTRY
 
 if TYPE_CHECKING:

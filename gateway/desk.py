@@ -1,0 +1,36 @@
+"""What all requests of a gateway share: who is being answered, and with how much."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway.answers import Answers
+from gateway.arrivals import Arrivals
+from gateway.encodings import Encodings
+from gateway.ledger import Ledger
+from gateway.streams import Streams
+from gateway.turns import Turns
+
+if TYPE_CHECKING:
+    from gateway.config import GatewayConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Plain objects of the gateway's process: its end is theirs, and loses nothing."""
+
+    arrivals: Arrivals
+    ledger: Ledger
+    turns: Turns
+    streams: Streams
+    encodings: Encodings
+    answers: Answers
+
+
+def make_desk(config: GatewayConfig) -> Desk:
+    """Return a desk at which nobody stands."""
+    ledger = Ledger(config.answers_mb_max << 20, config.answers_per_client_mb_max << 20)
+    turns = Turns()
+    answers = Answers(ledger, turns)
+    return Desk(Arrivals(), ledger, turns, Streams(config), Encodings(), answers)

@@ -1,0 +1,109 @@
+"""Events as they travel, each encoded once for all who follow its job."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+from actors.messages import (
+    Finished,
+    NumberedEvent,
+    Output,
+    Queued,
+    Restarted,
+    Started,
+)
+from gateway.pieces import LONG_BYTES, STEP_BYTES, character_cut, encode
+from gateway.views import as_utf8, result
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+KEPT_BYTES_MAX = 1 << 20
+KEPT_MAX = 1024
+
+Key = tuple[int, int]
+"""An event's identity, and where in its data the part begins."""
+
+
+class Encodings:
+    """Owns the last parts that were encoded, within bounds of bytes and number.
+
+    They are found by the event's identity, which it keeps while its part is kept.
+    """
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Key, tuple[NumberedEvent, bytes]] = OrderedDict()
+        self._bytes = 0
+
+    def of(self, numbered: NumberedEvent) -> Iterable[bytes]:
+        """Return the event in parts; a short one is the only part."""
+        body = numbered.event.body
+        if isinstance(body, Output) and len(body.data) > LONG_BYTES:
+            return self._long(numbered, body.data)
+        key = (id(numbered), 0)
+        found = self._kept.get(key)
+        return (
+            found[1] if found else self._keep(key, numbered, encode_event(numbered)),
+        )
+
+    def _long(self, numbered: NumberedEvent, data: bytes) -> Iterator[bytes]:
+        head, tail = _around(numbered)
+        yield head
+        begin = 0
+        while begin < len(data):
+            end = character_cut(data, begin + STEP_BYTES)
+            key = (id(numbered), begin)
+            found = self._kept.get(key)
+            yield (
+                found[1]
+                if found
+                else self._keep(key, numbered, encode(as_utf8(data[begin:end]))[1:-1])
+            )
+            begin = end
+        yield tail
+
+    def _keep(self, key: Key, numbered: NumberedEvent, part: bytes) -> bytes:
+        self._kept[key] = numbered, part
+        self._bytes += len(part)
+        while self._bytes > KEPT_BYTES_MAX or len(self._kept) > KEPT_MAX:
+            _, (_, oldest) = self._kept.popitem(last=False)
+            self._bytes -= len(oldest)
+        return part
+
+
+def _around(numbered: NumberedEvent) -> tuple[bytes, bytes]:
+    """Return what stands before and behind an output's text."""
+    event = numbered.event
+    body = event.body
+    assert isinstance(body, Output)  # noqa: S101 - only these are long
+    empty = NumberedEvent(
+        numbered.id,
+        type(event)(event.job_id, event.attempt, Output(body.phase, body.stream, b"")),
+    )
+    head, quotes, tail = encode_event(empty).rpartition(b'""')
+    return head + quotes[:1], quotes[1:] + tail
+
+
+def encode_event(numbered: NumberedEvent) -> bytes:
+    """Return one event as it travels. JSON keeps its data on one line."""
+    name, data = _describe(numbered.event.attempt, numbered.event.body)
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (numbered.id, name, encode(data))
+
+
+def _describe(attempt: int, body: object) -> tuple[bytes, dict[str, Any]]:
+    match body:
+        case Output("run", stream_name, data):
+            return stream_name.encode(), {"text": as_utf8(data)}
+        case Output("compile", stream_name, data):
+            return b"compile", {"stream": stream_name, "text": as_utf8(data)}
+        case Queued(position):
+            return b"queued", {"position": position}
+        case Started():
+            return b"started", {"attempt": attempt}
+        case Restarted():
+            return b"restarted", {"attempt": attempt}
+        case Finished(end):
+            return b"finished", {**result(end), "attempt": attempt}
+        case _:
+            raise TypeError(f"watchers are not shown {body!r}")
