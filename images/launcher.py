@@ -165,15 +165,17 @@ def received_fds(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
 
 
 def report_exits(control: _socket.socket) -> None:
-    """Tell the runner of every child that has ended."""
+    """Tell the runner of every child that has ended, and whose it was."""
+    look = posix.WEXITED | posix.WNOHANG | posix.WNOWAIT
     while True:
         try:
-            pid, status, usage = posix.wait4(-1, posix.WNOHANG)
+            found = posix.waitid(posix.P_ALL, 0, look)
         except ChildProcessError:
             return
-        if pid == 0:
+        if found is None:
             return
-        notice = ("exited", pid, status, usage.ru_utime + usage.ru_stime)
+        pid, status, usage = posix.wait4(found.si_pid, 0)
+        notice = ("exited", pid, found.si_uid, status, usage.ru_utime + usage.ru_stime)
         control.send(marshal.dumps((*notice, usage.ru_maxrss)))
 
 
@@ -190,6 +192,8 @@ def become(
     posix.setsid()
     posix.umask(0o022)
     try:
+        if role != "killer":
+            be_ordinary()
         if role == "killer":
             killer(uid, options["guard"], fds[0])
         elif role == "starter":
@@ -200,6 +204,12 @@ def become(
         if fds:
             say(fds[0], b"!" + repr(error).encode("utf-8", "replace"))
         posix._exit(125)
+
+
+def be_ordinary() -> None:
+    """Have the usual priority: the host gives the launcher a higher one."""
+    if posix.getpriority(posix.PRIO_PROCESS, 0) < 0:
+        posix.setpriority(posix.PRIO_PROCESS, 0, 0)
 
 
 def say(fd: int, message: bytes) -> None:

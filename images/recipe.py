@@ -15,12 +15,14 @@ if TYPE_CHECKING:
 # What every image holds in /opt/warmbox, beside the folder's own `starter.*`.
 RUNNER_FILES = (
     "runner.py",
+    "runner_bill.py",
     "runner_children.py",
     "runner_cleaner.py",
     "runner_host.py",
     "runner_job.py",
     "runner_json.py",
     "runner_kernel.py",
+    "runner_memory.py",
     "runner_step.py",
     "launcher.py",
     "wire.py",

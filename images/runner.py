@@ -16,15 +16,17 @@ a limit (runner_step.py). If it takes more than a moment, the next job's childre
 made meanwhile, so that nobody waits for them: the launcher that makes them knows no
 more than before, and their uid is one that this job can't touch (the kernel may kill
 them when the job takes all memory: then the container ends). Whatever is alive after a
-step is killed by a killer: a child under the job's uid which the job's own processes
-can't signal. Then DONE goes to the host with the evidence, and the scrub begins: when
-the kernel shows no process of the job any more, the runner removes all that the job
-left (runner_cleaner.py); then the kernel is asked whether all is as it was
-(runner_kernel.py). READY says that the container is proven clean. In any other case
-DIRTY says why, and the host destroys the container. Where other jobs wait, DONE is held
-back for a moment: most scrubs are over by then, and both go in one write. Whatever the
-scrub waits for, it waits only so long before DONE is written; only a runner that gets
-no processor keeps it longer, and one that dies in that moment has its job run again.
+step is killed; where it goes on forking meanwhile that takes a killer: a child under
+the job's uid which the job's own processes can't signal. Then DONE goes to the host
+with the evidence and the bill (runner_bill.py), and the scrub begins: the runner
+removes all that the job left (runner_cleaner.py); then the kernel is asked whether all
+is as it was (runner_kernel.py, runner_memory.py). READY says that the container is
+proven clean. In any other case DIRTY says why, and the host destroys the container; a
+step that was over by then has its DONE before that, and is not run again. Where other
+jobs wait, DONE is held back for a moment: most scrubs are over by then, and both go in
+one write. Whatever the scrub waits for, it waits only so long before DONE is written;
+only a runner that gets no processor keeps it longer, and one that dies in that moment
+has its job run again.
 
 This is `posix` where others import `os`: that brings two more modules, and 0.4 MB to
 each container that idles.
@@ -51,6 +53,7 @@ if "images" not in sys.modules:  # in a container the folder has another name
     sys.modules["images"] = _images
 
 from images import launcher, runner_json, wire
+from images.runner_bill import Bill
 from images.runner_children import (
     BASE_ENV,
     WORK,
@@ -64,8 +67,8 @@ from images.runner_host import READ_BYTES, Dirty, Host, wait_readable
 from images.runner_job import Files, open_job, rlimits
 from images.runner_kernel import (
     CPU_MS,
-    MEMORY_BYTES,
     OOM_KILLS,
+    TASKS,
     Gauge,
     Observer,
     cpu_ms_of,
@@ -73,6 +76,7 @@ from images.runner_kernel import (
     read_text,
     scheduling,
 )
+from images.runner_memory import Memory
 from images.runner_step import Limits, Stdin, Step
 
 TYPE_CHECKING = False
@@ -82,15 +86,19 @@ if TYPE_CHECKING:
 
     from images.runner_children import Child
 
-MEMORY_SLACK_BYTES = 16 << 20
 START_S = 20
 PAUSE_S = 0.002
 HOLD_END_S = 0.002
 """For how long an end is held. To be told of it wakes the host, which takes our
 processor for longer than the scrub does."""
-LAGGING = {"space", "memory", "sockets"}
+LAGGING = {"space", "memory", "kernel memory", "sockets"}
+KERNEL_LAG_S = 0.5
+"""The kernel gives back what it has no use for any more within some milliseconds; what
+it keeps in case of need, not at all."""
 MAKE_FOLDERS = b""
 GO = b"g"
+OWN_TASKS = 2
+"""The runner and the launcher."""
 ARG_END = 46
 """The field of /proc/self/stat, behind the name, that tells where arguments end."""
 
@@ -107,7 +115,8 @@ class Runner:
         self.host = Host()
         self.cpu = Gauge(CPU_MS)
         self.oom_kills = Gauge(OOM_KILLS)
-        self.memory = Gauge(MEMORY_BYTES)
+        self.memory = Memory()
+        self.tasks = Gauge(TASKS)
         self.observer = Observer()
         self.uid: int = config["uid_first"] - 1
         """The job's; before the first one, nobody's."""
@@ -119,8 +128,10 @@ class Runner:
         self.making: Making | None = None
         """The next job's children, while this one runs."""
         self.starter: Child | None = None
-        self.ooms = 0.0
-        self.memory_kb = 0
+        self.bill = self.new_bill()
+        self.compiled: Step | None = None
+        self.over: Step | None = None
+        """The step of this job that has ended or was stopped, until DONE tells it."""
         self.wake = self.hear_deaths()
 
     @staticmethod
@@ -145,14 +156,19 @@ class Runner:
                 posix.rmdir(WORK)
             self.baseline = self.observer.observe()
             self.scheduling = scheduling(0)
-            self.memory_limit = (self.memory.read() or 0) + MEMORY_SLACK_BYTES
+            self.memory_limits = self.memory.limits()
             self.ready({"scrub_ms": 0.0, "socket": self.host.offer()})
             while True:
                 self.serve_job(self.host.next_job())
         except (Dirty, OSError) as verdict:
-            killed = self.new_ooms() > 0
-            message = {"reason": str(verdict), "out_of_memory": killed}
-            self.host.send_json(wire.DIRTY, message)
+            self.host.send_json(
+                wire.DIRTY,
+                {
+                    "reason": str(verdict),
+                    "out_of_memory": self.bill.ooms() > 0,
+                    **self.charges(),
+                },
+            )
         while True:  # what follows is the host's to do
             self.host.receive()
             self.host.frames.clear()
@@ -200,7 +216,7 @@ class Runner:
             held_s = self.host.let_go()
             if held_s is not None:
                 until = time.monotonic() + held_s
-                if not wait_readable(self.launcher.socket.fileno(), until):
+                if not wait_readable(self.launcher.socket.fileno(), deadline=until):
                     continue
             self.launcher.receive(deadline)
 
@@ -223,38 +239,64 @@ class Runner:
         """Run one job from its spec to READY."""
         job, files, stdin = open_job(payload)
         del payload  # up to 24 MB
-        others_ms, cpu = self.next_ones_cpu_ms(), self.cpu.read()
-        self.ooms = self.oom_kills.read() or 0
-        compiled = None
-        for spec in job["steps"]:
-            step = self.run_step(job, spec, files, stdin)
-            if step.phase == "compile":
-                compiled = step.evidence()
-            if not step.succeeded:
-                break
-            files = None
-        ooms = self.new_ooms()
-        done = {
-            "phase": step.phase,
-            **step.evidence(),
-            "compile": compiled,
-            "truncated": step.truncated,
-            "oom": ooms,
-            "cpu_ms": self.job_cpu_ms(cpu, others_ms),
-            "memory_kb": self.peak_memory_kb(),
-        }
+        self.bill, self.over = self.new_bill(), None
+        try:
+            self.run_steps(job, files, stdin)
+        except (Dirty, OSError):
+            # What is over is not run again, whatever becomes of the container.
+            if self.over is not None:
+                self.host.send_json(wire.DONE, self.done(self.over))
+            raise
+        assert self.over  # noqa: S101 - a job has a step
+        done = self.done(self.over)
         ended_at = time.monotonic()
         if job.get("others_wait"):  # a host of before does not say it
             self.host.hold(wire.DONE, runner_json.dumps(done), HOLD_END_S)
         else:
             self.host.send_json(wire.DONE, done)
-        if ooms:
+        if done["oom"]:
             raise Dirty("oom")
         started = time.monotonic()
         self.ask_for_next()
         self.scrub(started + self.config["scrub_s"])
         scrub_ms = round((time.monotonic() - started) * 1e3, 3)
         self.ready({"scrub_ms": scrub_ms, "ended_at": ended_at})
+
+    def run_steps(self, job: dict[str, Any], files: Files | None, stdin: Stdin) -> None:
+        """Run one step after the other, as long as they succeed."""
+        self.compiled = None
+        for spec in job["steps"]:
+            self.over = None
+            step = self.run_step(job, spec, files, stdin)
+            if step.phase == "compile":
+                self.compiled = step
+            if not step.succeeded:
+                return
+            files = None
+
+    def done(self, step: Step) -> dict[str, object]:
+        """Return what DONE says of a job that ended with this step."""
+        compiled = step if step.phase == "compile" else self.compiled
+        return {
+            "phase": step.phase,
+            **step.evidence(),
+            "compile": compiled and compiled.evidence(),
+            "truncated": step.truncated,
+            "oom": self.bill.ooms(),
+            **self.charges(),
+        }
+
+    def new_bill(self) -> Bill:
+        """Return one for the current job, or for what is done before the first."""
+        return Bill(self.uid, self.cpu, self.oom_kills, self.next_ones_cpu_ms)
+
+    def charges(self) -> dict[str, object]:
+        """Return what the job has used so far, in JSON's terms."""
+        exits = self.launcher.exits.values()
+        return {
+            "cpu_ms": self.bill.cpu_ms(),
+            "memory_kb": self.bill.memory_kb(exits),
+        }
 
     def run_step(
         self,
@@ -268,12 +310,20 @@ class Runner:
         step = Step(spec["phase"], limits, stdin, self.host, self.launcher, self.cpu)
         child = self.begin(job, spec, files)
         ended = step.watch(child, self.wake, self.reap, self.ask_for_next)
-        is_last = spec is job["steps"][-1]
-        if not ended or not (is_last or self.is_undisturbed()):
-            self.kill()
-        step.finish()
         if step.stopped is None:
             self.require_begun(child)
+        self.over = step
+        try:
+            if not ended or not self.is_undisturbed():
+                self.host.flush()
+                self.kill()
+            self.launcher.take_waiting()  # a sibling's end may follow the program's
+        except Dirty:
+            if spec is not job["steps"][-1]:
+                step.stop("wall")  # it goes on, as something that it has started
+            raise
+        finally:
+            step.finish()
         return step
 
     def require_begun(self, child: Child) -> None:
@@ -331,33 +381,22 @@ class Runner:
         unused.close()
         kill_quietly(unused.pid)
         self.launcher.await_exits([unused.pid], deadline)
+        self.children.remove(unused)
+        del self.launcher.exits[unused.pid]  # which is not for the job to pay
 
     def is_undisturbed(self) -> bool:
-        """Tell whether a step has left no process that the next one would meet."""
+        """Tell whether a step has left no process behind.
+
+        What it has left would meet the next step, and is on this job's bill.
+        """
+        if self.tasks.read() == OWN_TASKS:
+            return True  # and that is what takes no time
         self.settle(time.monotonic() + self.config["scrub_s"])
         return processes() <= self.own_pids().union(self.pids())
 
     def next_ones_cpu_ms(self) -> float:
         """Return the CPU time of what is at work for the next job: not this one's."""
         return sum(map(cpu_ms_of, self.own_pids() - {1}))
-
-    def job_cpu_ms(self, cpu: float | None, others_ms: float) -> float | None:
-        """Return the CPU time since these two were read, without that of the others."""
-        # In this order: a process that runs just now is brought up to date by it.
-        others_ms = self.next_ones_cpu_ms() - others_ms
-        whole = self.cpu.since(cpu)
-        return None if whole is None else round(max(0.0, whole - others_ms), 3)
-
-    def new_ooms(self) -> float:
-        """Return how many processes the kernel has killed for memory in this job."""
-        return (self.oom_kills.read() or 0) - self.ooms
-
-    def peak_memory_kb(self) -> int:
-        """Return the largest process of the job, and forget it."""
-        exits = map(self.launcher.exits.get, self.pids())
-        peak = max([self.memory_kb, *(ended.memory_kb for ended in exits if ended)])
-        self.memory_kb = 0
-        return peak
 
     def pids(self) -> list[int]:
         """Return the children's pids."""
@@ -368,39 +407,46 @@ class Runner:
     def kill(self) -> None:
         """Kill all that the job's uid runs, and wait until it is gone.
 
-        Who is to die may still do in the kernel what it had begun.
+        One by one, by ourselves, which needs no other process to get a processor. Only
+        who goes on forking meanwhile takes a killer, whom none of them escapes. Who is
+        to die may still do in the kernel what it had begun.
         """
         deadline = time.monotonic() + self.config["scrub_s"]
         self.settle(deadline)
-        self.kill_children()
+        seen: set[int] = set()
+        while left := self.not_ours():
+            if time.monotonic() > deadline:
+                raise Dirty("left behind: processes")
+            if seen and not left <= seen:
+                self.send_killer(deadline)
+                left = self.not_ours()
+            for pid in left - seen:
+                kill_quietly(pid)
+            seen |= left
+            self.await_a_death()
+        self.launcher.await_exits(self.pids(), deadline)
+
+    def send_killer(self, deadline: float) -> None:
+        """Have all killed at once."""
         killer = make_killer(self.launcher, (self.uid, self.guard), deadline)
         killer.expect(b"k", deadline)
         killer.close()
-        self.launcher.await_exits([killer.pid, *self.pids()], deadline)
-        while not self.is_alone():
-            if time.monotonic() > deadline:
-                raise Dirty("left behind: processes")
-            wait_readable(self.wake, time.monotonic() + PAUSE_S)
-            self.drain_wake()
-            self.reap()
+        self.launcher.await_exits([killer.pid], deadline)
 
-    def kill_children(self) -> None:
-        """Kill the job's children themselves.
+    def await_a_death(self) -> None:
+        """Bury who has died, or wait a moment for who will."""
+        until = time.monotonic() + PAUSE_S
+        wait_readable(self.wake, self.launcher.socket.fileno(), deadline=until)
+        self.drain_wake()
+        self.reap()
+        self.launcher.take_waiting()
 
-        One that got no processor yet has not dropped to the job's uid: a killer can't
-        reach it. A pid whose child has ended, which we are yet to hear, may only be
-        another process of the job's by now, or of the next one's, which is spared.
-        """
-        ended = self.launcher.exits.keys()
-        for pid in set(self.pids()) - ended - self.own_pids():
-            kill_quietly(pid)
-
-    def is_alone(self) -> bool:
-        """Tell whether no process of the job is left.
+    def not_ours(self) -> set[int]:
+        """Return the processes that are the job's, or whoever else's.
 
         One that waits for the next job may be missing: `verify` is to find that.
         """
-        return processes() <= self.own_pids()
+        return processes() - self.own_pids()
 
     def drain_wake(self) -> None:
         """Take note of the deaths so far."""
@@ -420,13 +466,13 @@ class Runner:
                 return
             if pid == self.launcher.pid:
                 raise Dirty("the launcher has died")
-            self.memory_kb = max(self.memory_kb, usage.ru_maxrss)
+            self.bill.bury(usage.ru_maxrss)
 
     def scrub(self, deadline: float) -> None:
         """Bring the container back to its first state and prove it."""
         self.reap()
         self.settle(deadline)
-        if not self.is_alone():
+        if self.not_ours():
             self.host.flush()
             self.kill()
         for child in self.children:
@@ -436,19 +482,21 @@ class Runner:
         self.take_next(deadline)
         # Asked of themselves: a pid could be another's by now.
         if any(child.has_ended() for child in self.children):
-            raise Dirty("oom" if self.new_ooms() else "a waiting child has ended")
+            raise Dirty("oom" if self.bill.ooms() else "a waiting child has ended")
         self.verify(deadline)
 
     def verify(self, deadline: float) -> None:
         """Compare with the baseline; raises Dirty with what differs for good."""
+        kernel_until = time.monotonic() + KERNEL_LAG_S
         while found := self.differences():
             held_s = self.host.let_go()
             # A dying process leaves a moment later; what it held may need another.
             for_good = "processes" not in found and not LAGGING.issuperset(found)
+            for_good |= found == ["kernel memory"] and time.monotonic() > kernel_until
             if for_good or time.monotonic() > deadline:
                 raise Dirty("left behind: " + ", ".join(found))
             pause_s = PAUSE_S if held_s is None else min(held_s, PAUSE_S)
-            wait_readable(self.wake, time.monotonic() + pause_s)
+            wait_readable(self.wake, deadline=time.monotonic() + pause_s)
 
     def differences(self) -> list[str]:
         """Name what is not as it was before the first job."""
@@ -459,11 +507,20 @@ class Runner:
         known = self.own_pids().union(self.pids())
         if processes() != known:
             found.append("processes")
-        elif any(scheduling(pid) != self.scheduling for pid in known):
+        elif any(map(self.is_held_back, known)):
             found.append("scheduling")
-        if (self.memory.read() or 0) > self.memory_limit:
-            found.append("memory")
+        for kind, amount in self.memory.read().items():
+            if amount > self.memory_limits[kind]:
+                found.append(kind)
         return found
+
+    def is_held_back(self, pid: int) -> bool:
+        """Tell whether a process gets less of the processors than at our start.
+
+        The host gives us more (actors/runner_priority.py).
+        """
+        nice, processors = scheduling(pid)
+        return nice > self.scheduling[0] or processors != self.scheduling[1]
 
 
 def kill_quietly(pid: int) -> None:

@@ -38,7 +38,9 @@ _MESSAGE_BYTES = 4096
 class Exit:
     """How a child ended, and what it used."""
 
-    def __init__(self, status: int, cpu_s: float, memory_kb: int) -> None:
+    def __init__(self, uid: int, status: int, cpu_s: float, memory_kb: int) -> None:
+        self.uid = uid
+        """Its real one: that of its job, which it can't change."""
         self.status = status
         self.cpu_s = cpu_s
         self.memory_kb = memory_kb
@@ -81,7 +83,7 @@ class Child:
 
     def answer(self, deadline: float) -> bytes:
         """Return what the child says; nothing if it has died."""
-        if not wait_readable(self.control.fileno(), deadline):
+        if not wait_readable(self.control.fileno(), deadline=deadline):
             raise Dirty("a child does not answer")
         try:
             return self.control.recv(_MESSAGE_BYTES)
@@ -100,7 +102,11 @@ class Launcher:
 
     def __init__(self, pid: int, control: _socket.socket, stderr: int) -> None:
         self.exits: dict[int, Exit] = {}
-        """The children that have ended, of this job and those for the next."""
+        """The children that have ended, of this job and those for the next.
+
+        Those that it was never asked for are there too: a program can make itself a
+        sibling (CLONE_PARENT), and may have done so as a job that is over.
+        """
         self.pid = pid
         self.socket = control
         self._stderr = stderr
@@ -129,7 +135,7 @@ class Launcher:
 
     def receive(self, deadline: float) -> None:
         """Take one message in: of children that have been made, or one that ended."""
-        if not wait_readable(self.socket.fileno(), deadline):
+        if not wait_readable(self.socket.fileno(), deadline=deadline):
             raise Dirty("the launcher does not answer")
         try:
             data = self.socket.recv(_MESSAGE_BYTES)
@@ -142,6 +148,11 @@ class Launcher:
             self._asked.pop(0).extend(pid)
         else:
             self.exits[pid] = Exit(*rest)
+
+    def take_waiting(self) -> None:
+        """Take in what has come already."""
+        while wait_readable(self.socket.fileno(), deadline=0):
+            self.receive(0)
 
     def await_forks(self, pids: Sequence[int], deadline: float) -> None:
         """Wait until what `ask` returned is filled."""

@@ -116,10 +116,11 @@ class Host:
         self.send(kind, runner_json.dumps(message))
 
 
-def wait_readable(fd: int, deadline: float) -> bool:
-    """Wait until there is something to read; False when time is up."""
+def wait_readable(*fds: int, deadline: float) -> bool:
+    """Wait until one of these can be read; False when time is up."""
     poller = select.poll()
-    poller.register(fd, select.POLLIN)
+    for fd in fds:
+        poller.register(fd, select.POLLIN)
     poller.register(_STDIN, 0)  # that is: tell only of its end
     left = deadline - time.monotonic()
     ready = dict(poller.poll(max(0, left * 1000)))

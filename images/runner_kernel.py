@@ -49,11 +49,8 @@ OOM_KILLS = (
 )
 """How many processes of the container the kernel has killed for memory."""
 
-MEMORY_BYTES = (
-    Place("memory.stat", ("anon", "shmem")),
-    Place("memory/memory.stat", ("total_rss", "total_shmem")),
-)
-"""Anonymous and shared memory of the container, without the file cache."""
+TASKS = (Place("pids.current"), Place("pids/pids.current"))
+"""Processes and threads of the container, without those that are buried."""
 
 
 def parse_figure(text: str, keys: tuple[str, ...]) -> int | None:

@@ -218,7 +218,11 @@ class Step:
     # ------------------------------------------------------------------- the end
 
     def finish(self) -> None:
-        """Send what the pipes still hold, and no more: others may go on writing."""
+        """Send what the pipes still hold, and no more: others may go on writing.
+
+        Whoever was to be killed and was not, in the time that there is for it, leaves
+        the step without a status of its own: see `evidence`.
+        """
         assert self._child  # noqa: S101 - it has been watched
         self._clock()
         for name in ("stdout", "stderr"):
@@ -229,6 +233,10 @@ class Step:
         at_limit = exited and exited.cpu_s >= self._limits.cpu_s
         if at_limit and self._signal() == _signal.SIGXCPU:
             self.stopped = self.stopped or "cpu"  # the kernel was quicker than we
+
+    def stop(self, reason: str) -> None:
+        """Have it count as ended by us, unless it does already."""
+        self.stopped = self.stopped or reason
 
     def _clock(self) -> None:
         if self._wall_s is None:
@@ -252,9 +260,11 @@ class Step:
     def _status(self) -> int:
         assert self._child  # noqa: S101 - it has been watched
         exited = self._launcher.exits.get(self._child.pid)
-        if exited is None:
+        if exited is not None:
+            return exited.status
+        if self.stopped is None:
             raise Dirty("the step's process was lost")
-        return exited.status
+        return int(_signal.SIGKILL)  # that is what it has been sent, and will end by
 
     def _signal(self) -> int | None:
         status = self._status()

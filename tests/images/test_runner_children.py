@@ -117,11 +117,12 @@ def run_step(
         stopped=stopped, watch=lambda *_: stopped is None, finish=lambda: None
     )
     spec = {"phase": "run", "wall_s": 1, "cpu_s": 1, "output_bytes": 1}
-    for name in ("reap", "ask_for_next", "kill"):
+    for name in ("reap", "ask_for_next", "kill", "is_undisturbed"):
         monkeypatch.setattr(runner, name, lambda: None)
     monkeypatch.setattr(runner_file, "Step", lambda *_: step)
     monkeypatch.setattr(runner, "begin", lambda *_: child)
-    monkeypatch.setattr(runner, "launcher", None, raising=False)
+    launcher = SimpleNamespace(take_waiting=lambda: None)
+    monkeypatch.setattr(runner, "launcher", launcher, raising=False)
     monkeypatch.setattr(runner, "cpu", None, raising=False)
     runner.run_step({"steps": [spec]}, spec, None, Stdin(b"", ended=True))
 
@@ -145,34 +146,25 @@ def test_who_has_not_dropped_to_the_jobs_uid_is_killed_too(
     runner: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A killer can't reach it: it got no processor since it was made."""
-    made = [subprocess.Popen(["sleep", "infinity"]) for _ in range(3)]
-    _, reported, next_one = (process.pid for process in made)
-    sockets = [socket.socketpair()[0] for _ in range(3)]
-    runner.children = [
-        Child(process.pid, control, ())
-        for process, control in zip(made, sockets, strict=True)
-    ]
-    making = SimpleNamespace(pids=[next_one])
-    launcher = SimpleNamespace(
-        exits={reported: None}, pid=1, await_exits=lambda *_: None
-    )
-    killer = SimpleNamespace(pid=0, expect=lambda *_: None, close=lambda: None)
-    config = {"scrub_s": WAIT_S}
-    monkeypatch.setattr(runner_file, "make_killer", lambda *_: killer)
-    monkeypatch.setattr(runner, "is_alone", lambda: True)
+    made = [subprocess.Popen(["sleep", "infinity"]) for _ in range(2)]
+    ours, next_one = (process.pid for process in made)
+    runner.children = [Child(ours, socket.socketpair()[0], ())]
+    launcher = SimpleNamespace(pid=1, await_exits=lambda *_: None)
     for name, value in {
-        "config": config,
-        "uid": 1,
-        "guard": 2,
-        "making": making,
+        "config": {"scrub_s": WAIT_S},
+        "making": SimpleNamespace(pids=[next_one]),
         "launcher": launcher,
+        "await_a_death": lambda: made[0].wait(WAIT_S),
     }.items():
         monkeypatch.setattr(runner, name, value, raising=False)
+    alive = {1, ours, next_one}
+    monkeypatch.setattr(
+        runner_file, "processes", lambda: {p for p in alive if made[0].poll() is None}
+    )
     try:
         runner.kill()
         assert made[0].wait(WAIT_S) == -signal.SIGKILL
-        # These pids are others' by now.
-        assert [process.poll() for process in made[1:]] == [None, None]
+        assert made[1].poll() is None  # the next job's is spared
     finally:
         for process in made:
             process.kill()

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,10 +17,11 @@ from hypothesis import strategies as st
 
 from images import runner, runner_json
 from images.recipe import RUNNER_FILES
+from images.runner_bill import Bill
+from images.runner_children import Exit
 from images.runner_job import rlimits
 from images.runner_kernel import (
     CPU_MS,
-    MEMORY_BYTES,
     OOM_KILLS,
     Gauge,
     Mounts,
@@ -32,6 +32,7 @@ from images.runner_kernel import (
     parse_figure,
     parse_sockets,
 )
+from images.runner_memory import SLACK_BYTES, Memory
 from images.runner_step import STDIN_BYTES_MAX, Stdin
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ V1 = {
     "memory/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n",
     "memory/memory.stat": "cache 9\nrss 1\nshmem 2\ntotal_cache 9000\n"
     "total_rss 8192\ntotal_rss_huge 5\ntotal_shmem 4096\n",
+    "memory/memory.kmem.usage_in_bytes": "77\n",
+    "memory/memory.kmem.tcp.usage_in_bytes": "3\n",
 }
 SOCKSTAT = """\
 sockets: used 4
@@ -75,7 +78,6 @@ def test_gauges_read_either_version_of_cgroups(
     root = plant(tmp_path, files)
     assert Gauge(CPU_MS, root).read() == pytest.approx(1234.567)
     assert Gauge(OOM_KILLS, root).read() == 2
-    assert Gauge(MEMORY_BYTES, root).read() == 8192 + 4096
 
 
 def test_a_gauge_reads_the_figure_of_now(tmp_path: Path) -> None:
@@ -282,10 +284,47 @@ def test_a_process_has_a_clock_of_its_cpu_time() -> None:
 def test_a_jobs_cpu_time_is_without_that_of_the_next_ones(
     monkeypatch: pytest.MonkeyPatch, whole_ms: float | None, told_ms: float | None
 ) -> None:
-    clocks = {1: 1000.0, 2: 20.0, 3: 30.0}
-    monkeypatch.setattr(runner, "cpu_ms_of", clocks.__getitem__)
-    one = object.__new__(runner.Runner)
-    monkeypatch.setattr(one, "own_pids", lambda: set(clocks), raising=False)
-    gauge = SimpleNamespace(since=lambda _: whole_ms)
-    monkeypatch.setattr(one, "cpu", gauge, raising=False)
-    assert one.job_cpu_ms(0.0, others_ms=10.0) == told_ms
+    others_ms = iter([10.0, 50.0])
+    cpu, ooms = Gauge(()), Gauge(())
+    monkeypatch.setattr(cpu, "since", lambda _: whole_ms)
+    bill = Bill(7, cpu, ooms, lambda: next(others_ms))
+    assert bill.cpu_ms() == told_ms
+
+
+def test_a_bill_is_of_one_jobs_processes() -> None:
+    exits = [Exit(7, 0, 0.0, 300), Exit(8, 0, 0.0, 900), Exit(0, 0, 0.0, 800)]
+    bill = Bill(7, Gauge(()), Gauge(()), lambda: 0.0)
+    assert bill.memory_kb([]) == 0
+    assert bill.memory_kb(exits) == 300
+    bill.bury(500)
+    bill.bury(400)
+    assert bill.memory_kb(exits) == 500
+    assert Bill(9, Gauge(()), Gauge(()), lambda: 0.0).memory_kb(exits) == 0
+
+
+SLABS = "anon 8192\nfile 9000\nkernel_stack 1\nslab 20\nsock 300\npagetables 4000\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "kernel", "cache"),
+    [
+        (V2, 1000, 4096000),
+        ({"memory.stat": SLABS}, 4321, 9000),
+        (V1, 77 + 3, 9000),
+        ({**V1, **V2}, 1000, 4096000),
+    ],
+    ids=["v2", "before 5.18", "v1", "both"],
+)
+def test_memory_is_told_by_kind(
+    files: dict[str, str], kernel: int, cache: int, tmp_path: Path
+) -> None:
+    memory = Memory(plant(tmp_path, files))
+    told = memory.read()
+    assert (told["kernel memory"], told["file cache"]) == (kernel, cache)
+    own = 8192 if files == {"memory.stat": SLABS} else 8192 + 4096
+    assert told["memory"] == own
+    assert memory.limits()["kernel memory"] == kernel + SLACK_BYTES["kernel memory"]
+
+
+def test_memory_that_is_not_shown_is_not_compared(tmp_path: Path) -> None:
+    assert Memory(str(tmp_path)).read() == {}
