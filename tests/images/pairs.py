@@ -92,7 +92,7 @@ print(len(data))
 
 READ_ALL = """
 #include <stdlib.h>
-int main() { return system("find /usr -type f -print0 | xargs -0 cat > /dev/null") & 0; }
+int main() { system("find /usr -type f -print0 | xargs -0 cat > /dev/null"); }
 """
 """The files of the image, which the kernel keeps in memory."""
 
@@ -100,7 +100,11 @@ FILL_CPP = """
 #include <cstdlib>
 #include <cstring>
 #include <cstdio>
-int main() { void *data = memset(malloc(480 << 20), 1, 480 << 20); puts("full"); free(data); }
+int main() {
+  void *data = memset(malloc(480 << 20), 1, 480 << 20);
+  puts("full");
+  free(data);
+}
 """
 
 PAIRS = [
