@@ -46,8 +46,9 @@ from actors.messages import (
     PublishEvents,
     SlotFreed,
     Started,
+    Usage,
 )
-from actors.outcome import job_result, scrub_seconds
+from actors.outcome import job_result, scrub_seconds, unheard_result
 from actors.output_buffer import OutputBuffer
 from actors.runner_link import RunnerLink
 from actors.sandbox import compile_wall_s, job_frame
@@ -159,6 +160,9 @@ class Container(Actor):
         """The limit when it last became ready, and what waits for a job was started."""
         self._phase: Literal["compile", "run"] = "run"
         self._begun = False
+        self._began_at = self._limit_s = 0.0
+        """When the step began, by our clock, and the time that it may take."""
+        self._lost_at: float | None = None
         self._output = OutputBuffer()
         self._output_left = 0
         self._steps_left = 0
@@ -277,6 +281,7 @@ class Container(Actor):
         limit_s = self._run.lease.job.limits.wall_time_s
         if phase == "compile":
             limit_s = compile_wall_s(self._defaults.language)
+        self._began_at, self._limit_s = self.now(), limit_s
         self.set_timer(
             "deadline", limit_s + self._config.scrub_s + self._config.grace_s
         )
@@ -334,11 +339,40 @@ class Container(Actor):
         if self._state == "starting" or self._making:
             self._fail(reason)
             return
-        # Not begun: then it was what waited for the job, and the one before it.
-        if self._state == "busy" and self._begun and verdict["out_of_memory"]:
-            self._finish(JobResult(Outcome.OUT_OF_MEMORY))
-            reason = "oom"
-        self._retire("oom" if reason == "oom" else "dirty")
+        oom = self._end_unheard(verdict, oom=bool(verdict["out_of_memory"]))
+        self._retire("oom" if oom or reason == "oom" else "dirty")
+
+    def _end_unheard(self, verdict: dict[str, Any], *, oom: bool) -> bool:
+        """Give a job the end that is plain without a DONE; else it will run again.
+
+        Returns whether that is that its memory has run out. Of a job that was not begun
+        it was what waited for it, and the one before it.
+        """
+        if self._run is None or not self._begun:
+            return False
+        if oom:
+            self._finish(self._unheard(Outcome.OUT_OF_MEMORY, verdict))
+        elif self._took_s() >= self._limit_s:
+            text = "its time was over when its sandbox was lost"
+            self._finish(self._unheard(Outcome.TIMED_OUT, verdict, text))
+        return oom
+
+    def _took_s(self) -> float:
+        """Return how long the step has been running, or had when all was lost."""
+        return (self._lost_at or self.now()) - self._began_at
+
+    def _unheard(
+        self, outcome: Outcome, verdict: dict[str, Any], text: str = ""
+    ) -> JobResult:
+        """Return a result with the times by our own clock."""
+        assert self._run is not None  # noqa: S101 - whose result it is
+        took_ms = round(self._took_s() * 1e3, 3)
+        usage = Usage(
+            queue_ms=round(self._run.queued_s * 1e3, 3),
+            compile_ms=took_ms if self._phase == "compile" else None,
+            wall_ms=took_ms if self._phase == "run" else None,
+        )
+        return unheard_result(outcome, verdict, usage, text)
 
     def stream_ended(self, message: StreamEnded) -> None:
         """The container has died under us."""
@@ -348,6 +382,7 @@ class Container(Actor):
         if message.reason.startswith("protocol"):
             self._retire("protocol")
         elif self._state == "busy" and self._begun:
+            self._lost_at = self.now()
             gevent.spawn(self._explain_death)
         else:
             self._retire("died")
@@ -360,8 +395,7 @@ class Container(Actor):
 
     def death_explained(self, message: DeathExplained) -> None:
         """The job ended with the container, or is run again in another."""
-        if message.out_of_memory and self._run is not None:
-            self._finish(JobResult(Outcome.OUT_OF_MEMORY))
+        self._end_unheard({}, oom=message.out_of_memory)
         self._retire("oom" if message.out_of_memory else "died")
 
     # ----------------------------------------------------------------------- job
@@ -567,7 +601,7 @@ class Container(Actor):
             # A job that was never begun is no job that took too long: it runs again.
             if self._run is not None and self._begun:
                 text = "the sandbox did not stop it in time and was destroyed"
-                self._finish(JobResult(Outcome.TIMED_OUT, message=text))
+                self._finish(self._unheard(Outcome.TIMED_OUT, {}, text))
             self._retire(name)
 
     def report_state(self, message: ReportState) -> None:

@@ -26,6 +26,7 @@ from docker.utils import kwargs_from_env
 from gevent.lock import BoundedSemaphore
 
 from actors.direct_socket import take_over
+from actors.runner_priority import prefer_runner
 from actors.sandbox import MIB, OVERHEAD_MB, container_options
 from actors.socket_memory import bound_socket_memory
 from images import wire
@@ -140,6 +141,7 @@ class Attached:
             direct.close()
             return False  # it has ended already
         self._direct = direct
+        prefer_runner(self.pid)  # which is certain to be the runner's by now
         return True
 
     def receive_direct(self) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from actors.messages import CompileResult, JobResult, Outcome, Usage
@@ -74,6 +75,20 @@ def job_result(done: Mapping[str, Any], queued_s: float) -> JobResult:
         ),
         truncated=done["truncated"],
     )
+
+
+def unheard_result(
+    outcome: Outcome, verdict: Mapping[str, Any], usage: Usage, message: str = ""
+) -> JobResult:
+    """Return the result of a job that has ended without a DONE.
+
+    verdict: of the runner, with what it has charged the job with, if it says so.
+    usage: what the host knows. Raises TypeError when a figure is none.
+    """
+    said = {"cpu_ms": None, "memory_kb": None, **verdict}
+    _check_figures(said, "cpu_ms", "memory_kb")
+    charged = replace(usage, cpu_ms=said["cpu_ms"], memory_kb=said["memory_kb"])
+    return JobResult(outcome, usage=charged, message=message)
 
 
 def scrub_seconds(

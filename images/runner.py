@@ -129,6 +129,8 @@ class Runner:
         """The next job's children, while this one runs."""
         self.starter: Child | None = None
         self.bill = self.new_bill()
+        self.is_told = True
+        """Whether no job is without its DONE."""
         self.compiled: Step | None = None
         self.over: Step | None = None
         """The step of this job that has ended or was stopped, until DONE tells it."""
@@ -161,14 +163,12 @@ class Runner:
             while True:
                 self.serve_job(self.host.next_job())
         except (Dirty, OSError) as verdict:
-            self.host.send_json(
-                wire.DIRTY,
-                {
-                    "reason": str(verdict),
-                    "out_of_memory": self.bill.ooms() > 0,
-                    **self.charges(),
-                },
-            )
+            message = {
+                "reason": str(verdict),
+                "out_of_memory": self.bill.ooms() > 0,
+            }
+            charges = {} if self.is_told else self.charges()
+            self.host.send_json(wire.DIRTY, {**message, **charges})
         while True:  # what follows is the host's to do
             self.host.receive()
             self.host.frames.clear()
@@ -239,7 +239,7 @@ class Runner:
         """Run one job from its spec to READY."""
         job, files, stdin = open_job(payload)
         del payload  # up to 24 MB
-        self.bill, self.over = self.new_bill(), None
+        self.bill, self.over, self.is_told = self.new_bill(), None, False
         try:
             self.run_steps(job, files, stdin)
         except (Dirty, OSError):
@@ -275,7 +275,8 @@ class Runner:
             files = None
 
     def done(self, step: Step) -> dict[str, object]:
-        """Return what DONE says of a job that ended with this step."""
+        """Return what DONE is to say of a job that ended with this step."""
+        self.is_told = True
         compiled = step if step.phase == "compile" else self.compiled
         return {
             "phase": step.phase,

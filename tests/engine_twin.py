@@ -88,8 +88,11 @@ class AttachedTwin(Attached):
     def done(self, **changes: Any) -> None:
         self.say(wire.DONE, evidence(**changes))
 
-    def dirty(self, reason: str = "a mess", *, out_of_memory: bool = False) -> None:
-        self.say(wire.DIRTY, {"reason": reason, "out_of_memory": out_of_memory})
+    def dirty(
+        self, reason: str = "a mess", *, out_of_memory: bool = False, **charges: object
+    ) -> None:
+        verdict = {"reason": reason, "out_of_memory": out_of_memory, **charges}
+        self.say(wire.DIRTY, verdict)
 
     def die(self) -> None:
         """Let the container end by itself."""

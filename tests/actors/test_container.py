@@ -776,6 +776,52 @@ def test_a_runner_that_does_not_stop_a_job_is_destroyed(world: World, box: Box) 
     assert box.engine.killed == box.engine.started
 
 
+@pytest.mark.parametrize(
+    ("fail", "charged"),
+    [
+        (lambda twin: twin.dirty(cpu_ms=70.5, memory_kb=9000), (70.5, 9000)),
+        (lambda twin: twin.dirty(), (None, None)),
+        (lambda twin: twin.die(), (None, None)),
+    ],
+    ids=["dirty", "dirty, by a runner of before", "dead"],
+)
+def test_a_job_whose_time_is_over_by_our_clock_is_not_run_again(
+    world: World,
+    box: Box,
+    fail: Callable[[AttachedTwin], None],
+    charged: tuple[float | None, int | None],
+) -> None:
+    box.busy()
+    box.twin.say(wire.PHASE, {"phase": "run"})
+    world.clock.advance(LIMITS.wall_time_s + 0.5)
+    fail(box.twin)
+    (end,) = box.ends()
+    assert end.outcome is Outcome.TIMED_OUT
+    assert end.usage.wall_ms == (LIMITS.wall_time_s + 0.5) * 1e3
+    assert (end.usage.cpu_ms, end.usage.memory_kb) == charged
+    assert not box.is_alive()
+
+
+@pytest.mark.parametrize("figure", [-1, "1", [], float("nan"), True])
+def test_a_bill_that_is_none_is_not_passed_on(
+    world: World, box: Box, figure: object
+) -> None:
+    box.busy()
+    box.twin.say(wire.PHASE, {"phase": "run"})
+    world.clock.advance(LIMITS.wall_time_s + 0.5)
+    box.twin.dirty(cpu_ms=figure)
+    assert box.ends() == []
+    box.assert_destroyed("protocol")
+
+
+def test_a_job_that_took_all_memory_is_charged_what_is_known(box: Box) -> None:
+    box.busy()
+    box.twin.say(wire.PHASE, {"phase": "run"})
+    box.twin.dirty("lost", out_of_memory=True, cpu_ms=3.5, memory_kb=50_000)
+    (end,) = box.ends()
+    assert (end.usage.cpu_ms, end.usage.memory_kb) == (3.5, 50_000)
+
+
 def test_compiling_has_its_own_time(world: World) -> None:
     # Given a job that has been compiling almost as long as it may
     box = Box(world, C).busy()

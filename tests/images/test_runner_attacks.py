@@ -81,6 +81,21 @@ while True:
         try: os.setpriority(os.PRIO_PROCESS, pid, 19)
         except OSError: pass
 """,
+    "spins in every process that it may have": """
+for _ in range(252):
+    if os.fork() == 0: break
+while True: pass
+""",
+    "has many mappings in each process": """
+import ctypes
+libc = ctypes.CDLL(None)
+libc.mmap.restype = ctypes.c_void_p
+for _ in range(20_000):  # each other one for reading only, or they would be one
+    libc.mmap(None, 4096, 1 + 2 * (_ & 1), 0x22, -1, 0)
+for _ in range(30):
+    if os.fork() == 0: break
+while True: pass
+""",
     "makes and moves directories": """
 for _ in range(4): os.fork()
 number = 0
@@ -368,7 +383,7 @@ while True: x.append(bytearray(1 << 20))
 
 @pytest.mark.parametrize("source", HUNGRY.values(), ids=HUNGRY)
 def test_memory_kills_the_program_and_not_the_runner(boxes: Boxes, source: str) -> None:
-    report = attack(boxes, source)
+    report = attack(boxes, source, wall_s=30, cpu_s=30)
     assert report.done is not None
     assert report.done["oom"] > 0
     assert report.dirty == {"reason": "oom", "out_of_memory": True}
