@@ -195,7 +195,7 @@ class Making:
         given: list[int] = []
         for _ in roles:
             ours, theirs = _socket.socketpair()
-            stdin, stdout, stderr = (posix.pipe() for _ in range(3))
+            stdin, stdout, stderr = pipes_of(uid, 3)
             ends = [stdin[1], stdout[0], stderr[0]]
             for fd in ends:
                 posix.set_blocking(fd, False)
@@ -217,6 +217,19 @@ class Making:
     def settle(self, deadline: float) -> None:
         """Wait until the pids are known."""
         self._launcher.await_forks(self.pids, deadline)
+
+
+def pipes_of(uid: int, count: int) -> list[tuple[int, int]]:
+    """Return pipes that this uid may open anew, as /dev/stdin and /proc/self/fd do.
+
+    A pipe belongs to whom its maker acted as. Our real and saved uid stay root's, so
+    nobody could signal us meanwhile.
+    """
+    posix.seteuid(uid)
+    try:
+        return [posix.pipe() for _ in range(count)]
+    finally:
+        posix.seteuid(0)
 
 
 def make_killer(launcher: Launcher, uids: tuple[int, int], deadline: float) -> Child:
