@@ -13,6 +13,7 @@ from pydantic import (
     Field,
     ValidationError,
     WithJsonSchema,
+    model_validator,
 )
 
 from gateway.names import NAME_BYTES_MAX, PATTERN, check_name
@@ -72,6 +73,23 @@ class _Model(BaseModel):
     model_config = ConfigDict(
         extra="forbid", strict=True, frozen=True, allow_inf_nan=False
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, given: object) -> object:
+        """Take null for a field that may be absent as its absence.
+
+        Many languages' clients have no other way to leave one out.
+        """
+        if not isinstance(given, dict) or None not in given.values():
+            return given
+        fields = cls.model_fields
+        optional = {name for name in fields if not fields[name].is_required()}
+        return {
+            name: value
+            for name, value in given.items()
+            if value is not None or name not in optional
+        }
 
 
 _PLAIN: JsonDict = {"properties": {"encoding": {"const": "utf-8"}}}

@@ -58,11 +58,77 @@ def _request_schemas(config: GatewayConfig, names: Iterable[str]) -> dict[str, S
     fields["language"]["enum"] = sorted(names)
     fields["files"]["maxItems"] = config.files_max
     fields["args"]["maxItems"] = config.args_max
-    fields["env"] |= {"maxProperties": config.env_max, "additionalProperties": False}
-    job["oneOf"] = [{"required": ["source"]}, {"required": ["files"]}]
-    return {"JobRequest": job, **parts}
+    fields["env"] = _variables(fields["env"], config.env_max)
+    fields["limits"].pop("default")
+    return {
+        "JobRequest": {
+            "description": "A program as one text, or as files.",
+            "oneOf": [ref("SourceRequest"), ref("FilesRequest")],
+        },
+        "SourceRequest": _tidy(_either(job, "source", "files"), _SOURCE_EXAMPLE),
+        "FilesRequest": _tidy(_either(job, "files", "source"), _FILES_EXAMPLE),
+        **{name: _tidy(part) for name, part in parts.items()},
+    }
 
 
+def _variables(schema: Schema, entries_max: int) -> Schema:
+    """Return a map whose names have a pattern, in words that generators know too."""
+    ((pattern, value),) = schema["patternProperties"].items()
+    return {
+        **map_of(value),
+        "propertyNames": {"pattern": pattern},
+        "maxProperties": entries_max,
+    }
+
+
+def _either(job: Schema, given: str, other: str) -> Schema:
+    """Return the request that has the one field of the two, and not the other.
+
+    As two schemas, since a generator makes nothing of two lists of what is required.
+    """
+    properties = {name: one for name, one in job["properties"].items() if name != other}
+    required = [*job["required"], given]
+    return {**job, "properties": properties, "required": required}
+
+
+def _tidy(schema: Schema, *examples: Schema) -> Schema:
+    """Say that an optional field may be null, and leave out names made of names."""
+    properties = schema["properties"]
+    required = schema.get("required", ())
+    plain = {name: _untitled(one) for name, one in properties.items()}
+    tidy = {
+        name: one if name in required else _optional(one) for name, one in plain.items()
+    }
+    more = {"examples": [*examples]} if examples else {}
+    return {**_untitled(schema), "properties": tidy, **more}
+
+
+def _untitled(schema: Schema) -> Schema:
+    return {key: value for key, value in schema.items() if key != "title"}
+
+
+def _optional(schema: Schema) -> Schema:
+    outer = {key: schema[key] for key in _ANNOTATIONS if key in schema}
+    inner = {key: value for key, value in schema.items() if key not in outer}
+    return {**or_null(inner), **outer}
+
+
+_ANNOTATIONS = ("default", "description")
+_SOURCE_EXAMPLE: Schema = {
+    "language": "python",
+    "source": "print(int(input()) * 2)",
+    "stdin": "21",
+    "limits": {"wall_time_s": 2, "memory_mb": 64},
+}
+_FILES_EXAMPLE: Schema = {
+    "language": "python",
+    "files": [
+        {"name": "main.py", "content": "import lib.a"},
+        {"name": "lib/a.py", "content": "cHJpbnQoNyk=", "encoding": "base64"},
+    ],
+    "args": ["-v"],
+    "env": {"MODE": "test"},
+}
 _OUTCOME: Schema = {"enum": [outcome.value for outcome in Outcome]}
 _COMPILE: Schema = {
     "outcome": _OUTCOME,

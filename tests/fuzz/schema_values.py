@@ -28,8 +28,9 @@ class SchemaValues:
         if choices != [None]:
             return chance.choice(choices)
         match schema.get("type"):
-            case None if "anyOf" in schema:
-                return self.make(chance.choice(schema["anyOf"]), chance, depth + 1)
+            case None if "anyOf" in schema or "oneOf" in schema:
+                kinds = schema.get("anyOf") or schema["oneOf"]
+                return self.make(chance.choice(kinds), chance, depth + 1)
             case "object":
                 return self._object(schema, chance, depth)
             case "array":
@@ -48,6 +49,8 @@ class SchemaValues:
         self, schema: dict[str, Any], chance: Random, depth: int
     ) -> dict[str, object]:
         required = schema.get("required", ())
+        if isinstance(values := schema.get("additionalProperties"), dict):
+            return {hostile.text(chance): self.make(values, chance, depth + 1)}
         return {
             name: self.make(one, chance, depth + 1)
             for name, one in schema.get("properties", {}).items()
