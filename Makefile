@@ -76,6 +76,12 @@ fuzz: .venv/dev.stamp docker  ## attack a service of its own through its API; MI
 	@$(PY) -m gevent.monkey tests/fuzz/fuzz.py \
 		--minutes $(MINUTES) --seed $(or $(SEED),1) $(ARGS)
 
+.PHONY: hostile
+hostile: .venv/dev.stamp docker  ## one hostile client beside innocent ones: what these wait; SECONDS=60
+	@$(PY) run.py images build
+	@PYTHONPATH=tests/service:tests/hostile $(PY) -m gevent.monkey --module make_hostile \
+		--seconds $(or $(SECONDS),60) $(ARGS)
+
 .PHONY: vm
 vm: .venv/run.stamp docker  ## try the service on cgroup v2, in a virtual machine
 	@$(PY) run.py images build python
