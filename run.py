@@ -169,7 +169,7 @@ def start_service(
     A gateway has no engine, and asks for none. What is returned last waits until the
     service is ready, and says so.
     """
-    known = load_catalog(IMAGES)
+    known = known_languages()
     is_gateway = settings.role == "gateway"
     built = dict.fromkeys(known.languages, "") if is_gateway else built_images(known)
     catalog = effective_catalog(known, settings, built)
@@ -205,6 +205,14 @@ def start_service(
     listener = partial(start_listener, make_server)
     service.start(tree(settings, catalog, engine_port, listener, served))
     return engine_port, service, announce
+
+
+def known_languages() -> Catalog:
+    """Return the languages that there are, and tell of folders that are none."""
+    catalog = load_catalog(IMAGES)
+    for reason in catalog.broken.values():
+        say(f"{reason}; the other languages are not concerned")
+    return catalog
 
 
 def make_engine(settings: Settings) -> Engine:
@@ -282,10 +290,17 @@ def build(args: Args) -> int:
 
 def show_images(_: Args) -> int:
     """List each language's image."""
-    images = list_images(engine(), load_catalog(IMAGES))
+    catalog = known_languages()
+    images = list_images(engine(), catalog)
     show(
         ("language", "image", "version", "MB"),
-        ((i.name, i.state, i.version, f"{i.size_bytes / 1e6:.0f}") for i in images),
+        [
+            *(
+                (i.name, i.state, i.version, f"{i.size_bytes / 1e6:.0f}")
+                for i in images
+            ),
+            *((name, "broken", "", "") for name in catalog.broken),
+        ],
     )
     return 0
 
@@ -300,6 +315,7 @@ def submit(args: Args) -> int:
 
 def show_languages(args: Args) -> int:
     """List the languages that the service runs."""
+    known_languages()
     keys = ("name", "title", "version", "ready")
     show(keys, ([str(one[key]) for key in keys] for one in client_of(args).languages()))
     return 0

@@ -80,7 +80,10 @@ def build_command(
     failures = [result for result in results if result.state is BuildState.FAILED]
     for failure in failures:
         board.failure(failure.name, failure.error, failure.log)
-    return 1 if failures else 0
+    broken = catalog.broken if names is None else {}
+    for name, reason in broken.items():
+        board.failure(name, reason, ())
+    return 1 if failures or broken else 0
 
 
 def build_images(

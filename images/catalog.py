@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
+from images.folder import SAMPLES, language_folders, missing_files
 from images.language_file import (
     CatalogError,
     DefaultsTable,
@@ -29,7 +30,6 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 _FILES = re.compile(r"\{(sources|siblings):(\.[\w+]+(?:,\.[\w+]+)*)\}")
 _WHOLE_ARGUMENT = re.compile(r"\{(main|args)\}|" + _FILES.pattern)
 _LOOKS_LIKE_PLACEHOLDER = re.compile(r"\{\w+(:[^}]*)?\}")
-_SAMPLES = ("hello", "echo", "fail")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,11 +151,20 @@ class Language:
 
 
 class Catalog:
-    """The languages by name, in alphabetical order."""
+    """The languages by name, in alphabetical order.
 
-    def __init__(self, root: Path, languages: Iterable[Language]) -> None:
+    broken: folders that can't be used, by name, each with a sentence that says why.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        languages: Iterable[Language],
+        broken: Mapping[str, str] | None = None,
+    ) -> None:
         by_name = {language.name: language for language in languages}
         self.root = root
+        self.broken: Mapping[str, str] = MappingProxyType(dict(broken or {}))
         self.languages: Mapping[str, Language] = MappingProxyType(by_name)
         self._by_any_name: dict[str, Language] = {}
         for language in by_name.values():
@@ -181,6 +190,8 @@ class Catalog:
         picked: dict[str, Language] = {}
         for name in names:
             language = self.resolve(name)
+            if name in self.broken:
+                raise CatalogError(self.broken[name])
             if language is None:
                 near = " or ".join(self.closest(name) or self.languages)
                 raise CatalogError(f"there is no language {name!r}; try {near}")
@@ -194,18 +205,33 @@ class Catalog:
 
 
 def load_catalog(root: Path) -> Catalog:
-    """Read every folder of `root` that holds a `language.toml`."""
+    """Read every folder of `root` that is a language.
+
+    One that can't be used takes nothing from the others: it is among the `broken`.
+    """
     path = root / "defaults.toml"
     defaults = check(DefaultsTable, read_toml(path), path.name)
-    files = sorted(root.glob("*/language.toml"))
-    return Catalog(root, [_load_language(file.parent, defaults) for file in files])
+    languages: list[Language] = []
+    broken: dict[str, str] = {}
+    for folder in language_folders(root):
+        try:
+            language = _load_language(folder, defaults)
+            Catalog(root, [*languages, language])  # refuses a name that is taken
+            languages.append(language)
+        except CatalogError as error:
+            broken[folder.name] = str(error)
+    return Catalog(root, languages, broken)
 
 
 def _load_language(folder: Path, defaults: DefaultsTable) -> Language:
     file = f"{folder.name}/language.toml"
     if not _NAME.fullmatch(folder.name):
         raise CatalogError(f"{file}: the folder's name must match {_NAME.pattern}")
-    table = read_toml(folder / "language.toml")
+    is_there = (folder / "language.toml").is_file()
+    table = read_toml(folder / "language.toml") if is_there else {}
+    if missing := missing_files(folder, table):
+        names = ", ".join(missing)
+        raise CatalogError(f"{folder.name} is incomplete: {names} missing")
     table["limits"] = _lay_over(table.get("limits", {}), defaults.limits)
     if "compile" in table:
         table["compile"] = _lay_over(table["compile"], defaults.compile)
@@ -245,7 +271,7 @@ def _step(table: StepTable, where: str) -> Step:
 
 
 def _samples(folder: Path, suffix: str) -> dict[str, Sample]:
-    hello, echo, fail = (folder / f"{stem}{suffix}" for stem in _SAMPLES)
+    hello, echo, fail = (folder / f"{stem}{suffix}" for stem in SAMPLES)
     expected = check(
         FailTable, read_toml(folder / "fail.toml"), f"{folder.name}/fail.toml"
     )

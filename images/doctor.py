@@ -70,6 +70,7 @@ def examine(
     `serving` tells that a service of ours answers at `address` already.
     """
     yield from examine_host(*address, serving=serving)
+    yield from examine_folders(catalog)
     try:
         client = connect()
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
@@ -123,6 +124,13 @@ def examine_engine(
         yield _runtime(info["Runtimes"], runtime)
     yield _live_restore(bool(info.get("LiveRestoreEnabled")))
     yield _leftovers(engine, serving=serving)
+
+
+def examine_folders(catalog: Catalog) -> Iterator[Finding]:
+    """Look for folders that are no language yet, or none any more."""
+    for name, reason in catalog.broken.items():
+        mend = f"complete {catalog.root / name}, or remove it"
+        yield Finding(f"language {name}", ok=False, evidence=reason, mend=mend)
 
 
 def examine_images(images: Iterable[ImageInfo]) -> Iterator[Finding]:

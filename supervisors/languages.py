@@ -28,6 +28,8 @@ def effective_catalog(
     when the settings ask for another, or when none is left.
     """
     for name in settings.languages:
+        if name in catalog.broken:
+            raise UnknownLanguageError(catalog.broken[name])
         if catalog.resolve(name) is None:
             near = ", ".join(catalog.closest(name) or catalog.languages)
             raise UnknownLanguageError(f"there is no language {name!r}; close: {near}")

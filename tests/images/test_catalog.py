@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import re
 from dataclasses import fields
 from pathlib import Path
 
@@ -40,6 +39,7 @@ def write_language(root: Path, name: str, text: str = TINY) -> Path:
     folder = root / name
     folder.mkdir()
     (folder / "language.toml").write_text(text)
+    (folder / "Dockerfile").write_text("FROM warmbox/base:latest\n")
     for program in ("hello", "echo", "fail"):
         (folder / f"{program}.tn").write_text(f"{program}\n")
         (folder / f"{program}.expected").write_text("said\n")
@@ -148,30 +148,57 @@ def test_a_wrong_file_is_an_error_that_names_file_and_key(
 ) -> None:
     write_language(tmp_path, "tiny", text)
 
-    with pytest.raises(CatalogError, match=re.escape(message)):
-        load_catalog(tmp_path)
+    assert message in load_catalog(tmp_path).broken["tiny"]
 
 
-def test_a_missing_sample_is_an_error_that_names_it(tmp_path: Path) -> None:
-    (write_language(tmp_path, "tiny") / "echo.tn").unlink()
+def test_all_that_is_missing_is_named_at_once_and_the_others_work(
+    tmp_path: Path,
+) -> None:
+    write_language(tmp_path, "whole")
+    folder = write_language(tmp_path, "tiny", TINY.replace('"t", "T++"', ""))
+    for name in ("Dockerfile", "echo.tn", "hello.expected", "fail.toml"):
+        (folder / name).unlink()
 
-    with pytest.raises(CatalogError, match=r"tiny/echo\.tn"):
-        load_catalog(tmp_path)
+    catalog = load_catalog(tmp_path)
+
+    assert list(catalog.languages) == ["whole"]
+    reason = catalog.broken["tiny"]
+    assert reason == (
+        "tiny is incomplete: Dockerfile, fail.toml, hello.expected, echo.tn missing"
+    )
+    with pytest.raises(CatalogError, match=reason):
+        catalog.pick(["whole", "tiny"])
+
+
+def test_a_folder_that_is_about_to_become_a_language_is_told_what_it_needs(
+    tmp_path: Path,
+) -> None:
+    write_language(tmp_path, "whole")
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new/Dockerfile").write_text("")
+    (tmp_path / "new/hello.nw").write_text("")
+    (tmp_path / "__pycache__").mkdir()
+
+    assert load_catalog(tmp_path).broken == {
+        "new": "new is incomplete: language.toml, fail.toml, hello.expected, "
+        "echo.expected, echo.*, fail.* missing"
+    }
 
 
 def test_an_alias_belongs_to_one_language(tmp_path: Path) -> None:
     write_language(tmp_path, "tiny")
     write_language(tmp_path, "wee")
 
-    with pytest.raises(CatalogError, match="'t' already means tiny"):
-        load_catalog(tmp_path)
+    catalog = load_catalog(tmp_path)
+
+    assert list(catalog.languages) == ["tiny"]
+    assert catalog.broken["wee"].endswith("'t' already means tiny")
 
 
 def test_a_folder_must_be_named_as_an_image_can_be(tmp_path: Path) -> None:
     write_language(tmp_path, "Tiny")
 
-    with pytest.raises(CatalogError, match="the folder's name"):
-        load_catalog(tmp_path)
+    assert "the folder's name" in load_catalog(tmp_path).broken["Tiny"]
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,14 @@ from typing import Any
 import pytest
 
 from images.build import ImageInfo
-from images.catalog import load_catalog
-from images.doctor import examine, examine_engine, examine_host, examine_images
+from images.catalog import Catalog, load_catalog
+from images.doctor import (
+    examine,
+    examine_engine,
+    examine_folders,
+    examine_host,
+    examine_images,
+)
 from images.finding import Finding
 
 HEALTHY: dict[str, Any] = {
@@ -112,6 +118,16 @@ def test_without_an_engine_the_rest_is_still_told() -> None:
 
     assert [one.ok for one in host] == [True, True]
     assert last == Finding("Docker", ok=False, evidence="no socket", mend="make docker")
+
+
+def test_a_folder_that_is_no_language_is_told_of() -> None:
+    catalog = Catalog(Path("images"), [], {"cobol": "cobol is incomplete: x missing"})
+
+    (finding,) = examine_folders(catalog)
+
+    assert (finding.subject, finding.ok) == ("language cobol", False)
+    assert finding.evidence == "cobol is incomplete: x missing"
+    assert "images/cobol" in finding.mend
 
 
 def test_gvisor_is_missing_what_it_was_not_told() -> None:

@@ -39,6 +39,15 @@ def test_a_language_that_there_is_not_is_refused_with_what_is_like_it() -> None:
         names(Settings(languages=("pyton",)), "python")
 
 
+def test_a_chosen_folder_that_is_broken_is_refused_with_the_reason() -> None:
+    broken = {"cobol": "cobol is incomplete: hello.cob missing"}
+    catalog = Catalog(Path("images"), [C, PYTHON], broken)
+    built = ("c", "python")
+    assert list(effective_catalog(catalog, Settings(), built).languages) == [*built]
+    with pytest.raises(UnknownLanguageError, match=r"hello\.cob missing"):
+        effective_catalog(catalog, Settings(languages=("cobol",)), built)
+
+
 def test_without_anything_like_it_all_are_named() -> None:
     with pytest.raises(UnknownLanguageError, match="close: c, python"):
         names(Settings(languages=("xxxxxxxx",)), "python")
