@@ -86,6 +86,8 @@ class LanguageQueue(Actor):
         self._scheduler = scheduler
         self._attempts_max = attempts_max
         self._entries: dict[str, Entry] = {}
+        self._dispatched: dict[str, str] = {}
+        """The job that each container was last given."""
         self._backlog = FairBacklog()
         self._early = EarlyControls()
         self._ended: OrderedDict[str, int] = OrderedDict()
@@ -245,6 +247,7 @@ class LanguageQueue(Actor):
         run = RunJob(entry.lease, entry.attempt, queued_s, message.others_wait)
         if self.tell(message.container, run):
             entry.state, entry.container = "running", message.container
+            self._dispatched[message.container] = entry.lease.job.id
             for stdin in entry.stdin:
                 self.tell(message.container, stdin)
         else:
@@ -272,9 +275,14 @@ class LanguageQueue(Actor):
 
     def container_gone(self, message: ContainerGone) -> None:
         """Have the job that died with its container run again."""
-        for entry in list(self._entries.values()):
-            if entry.state == "running" and entry.container == message.container:
-                self._restart(entry)
+        job_id = self._dispatched.pop(message.container, "")
+        entry = self._entries.get(job_id)
+        if (
+            entry is not None
+            and entry.state == "running"
+            and entry.container == message.container
+        ):
+            self._restart(entry)
         self._settle()
 
     def _restart(self, entry: Entry) -> None:

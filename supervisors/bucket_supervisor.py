@@ -32,6 +32,8 @@ class BucketSupervisor(Actor):
         self._clients_max = clients_max
         self._buckets: dict[str, AnyRef] = {}
         self._passed: dict[str, int] = {}
+        self._clients: dict[str, str] = {}
+        """By the urns of their buckets."""
 
     def take_token(self, message: TakeToken) -> None:
         """Pass the request to the client's bucket."""
@@ -49,11 +51,13 @@ class BucketSupervisor(Actor):
             context = self.context.of_child(f"{self.name}/bucket", self.actor_ref)
             ref = RateBucket.start(context, client, self._per_second, self._burst)
             self._buckets[client] = ref
+            self._clients[ref.actor_urn] = client
             self._passed[client] = 0
         return ref
 
     def _forget(self, client: str) -> None:
-        del self._buckets[client], self._passed[client]
+        ref = self._buckets.pop(client)
+        del self._passed[client], self._clients[ref.actor_urn]
 
     def bucket_full(self, message: BucketFull) -> None:
         """Let it go, unless a request has been passed to it meanwhile."""
@@ -64,9 +68,9 @@ class BucketSupervisor(Actor):
 
     def child_exited(self, message: ChildExited) -> None:
         """Forget a bucket that crashed; the next request starts a full one."""
-        for client, ref in list(self._buckets.items()):
-            if message.crashed and ref.actor_urn == message.urn:
-                self._forget(client)
+        client = self._clients.get(message.urn)
+        if client is not None:  # one that has left in an orderly way is forgotten
+            self._forget(client)
 
     def clean_up(self, *, crashed: bool) -> None:
         """Stop all buckets; they hold nothing that could be lost."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Any
 
 import pykka
 import pytest
@@ -13,6 +14,8 @@ from actors.rate_bucket import LINGER_S, RateBucket
 from supervisors.bucket_supervisor import BucketSupervisor
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from actors.directory import AnyRef
 
 
@@ -105,6 +108,39 @@ def test_a_crashed_bucket_is_a_new_one_for_the_next_request(buckets: Buckets) ->
     assert buckets.living() == []
     assert buckets.take("ann") == [True]
     assert len(buckets.living()) == 1
+
+
+@pytest.mark.parametrize("crashed", [False, True])
+def test_an_exit_costs_the_same_however_many_buckets_there_are(
+    world: World, *, crashed: bool
+) -> None:
+    costs = {lines_of_an_exit(world, count, crashed=crashed) for count in (2, 200)}
+    assert len(costs) == 1
+
+
+def lines_of_an_exit(world: World, count: int, *, crashed: bool) -> int:
+    """Return how many lines are executed when one of so many buckets has ended."""
+    supervisor = BucketSupervisor(world.context("many"), 1.0, 2, count)
+    for number in range(count):
+        supervisor.take_token(TakeToken(f"c{number}", lambda _: None))
+    last = pykka.ActorRegistry.get_by_class(RateBucket)[-1]
+    notice = ChildExited("many/bucket", last.actor_urn, crashed, "")
+    lines = 0
+
+    def count_line(_: FrameType, event: str, __: object) -> Any:
+        nonlocal lines
+        lines += event == "line"
+        return count_line
+
+    before = sys.gettrace()
+    sys.settrace(count_line)
+    try:
+        supervisor.child_exited(notice)
+    finally:
+        sys.settrace(before)
+    supervisor.clean_up(crashed=False)
+    settle()
+    return lines
 
 
 def test_a_request_that_comes_before_the_notice_of_a_crash_is_answered(
