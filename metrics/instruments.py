@@ -88,6 +88,12 @@ rejected_total = Counter(
     ["code"],
     registry=REGISTRY,
 )
+unreadable_total = Counter(
+    "warmbox_unreadable_total",
+    "Messages from the broker that could not be read: control, event, job, report.",
+    ["kind"],
+    registry=REGISTRY,
+)
 watchers = Gauge(
     "warmbox_watchers",
     "Open event streams.",

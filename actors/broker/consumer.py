@@ -35,6 +35,7 @@ from actors.broker.topology import (
     control_queue_of,
     queue_of,
 )
+from actors.broker.unreadable import Unreadable
 from actors.messages import (
     BrokerStarted,
     Finished,
@@ -50,6 +51,7 @@ from actors.messages import (
     ReturnWaiting,
     SubscribeJobs,
 )
+from metrics import instruments
 
 if TYPE_CHECKING:
     from actors.actor import Context
@@ -99,6 +101,7 @@ class AmqpConsumer(AmqpConnection):
         self._subscriptions: dict[str, Subscription] = {}
         self._unacked: dict[int, Unacked] = {}
         self._seen = Seen()
+        self._unreadable = Unreadable(self.name)
         self._hears_controls = False
         self._to_publish: list[PublishDead | PublishEvents] = []
         self._drained: Callable[[], None] | None = None
@@ -221,6 +224,7 @@ class AmqpConsumer(AmqpConnection):
         try:
             job = decode_job(message.body)
         except CodecError as error:
+            instruments.unreadable_total.labels("job").inc()
             self._bury(message.tag, message.body, str(error))
             return
         if job.language != language:
@@ -306,9 +310,7 @@ class AmqpConsumer(AmqpConnection):
         try:
             control = decode_control(message.body)
         except CodecError as error:
-            log.error(  # noqa: TRY400 - the sender's fault
-                "%s: a control can't be read: %s", self.name, error
-            )
+            self._unreadable.note("control", str(error))
             return
         subscription = self._subscriptions.get(control.language)
         if subscription is not None:

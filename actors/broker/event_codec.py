@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
-from typing import Any, TypeVar
+from typing import Any
 
 from actors.broker.codec import CodecError, dump, from_base64, load, to_base64
+from actors.broker.fields import (
+    Document,
+    document,
+    figure,
+    flag,
+    listed,
+    moment,
+    text,
+    whole,
+    whole_figure,
+)
 from actors.messages import (
     Accepted,
     CancelJob,
@@ -27,8 +38,8 @@ from actors.messages import (
     WorkerReport,
 )
 
-T = TypeVar("T")
-Document = dict[str, Any]
+PHASES = frozenset({"compile", "run"})
+STREAMS = frozenset({"stdout", "stderr"})
 
 
 def encode_events(events: Iterable[JobEvent]) -> bytes:
@@ -36,22 +47,27 @@ def encode_events(events: Iterable[JobEvent]) -> bytes:
     return dump({"events": [_event_document(event) for event in events]})
 
 
-def decode_events(body: bytes, run: str) -> tuple[JobEvent, ...]:
-    """Return the batch that was published by `run`."""
-    return _decode(body, lambda document: _events(document, run))
+def decode_events(
+    body: bytes, run: str, refuse: Callable[[str], None]
+) -> tuple[JobEvent, ...]:
+    """Return the batch that was published by `run`.
+
+    An entry that is no event is left out, and `refuse` is told why.
+    """
+    return tuple(_events(listed(load(body), "events"), run, refuse))
 
 
 def encode_control(message: JobControl) -> bytes:
     """Return what the workers are to hear."""
-    document: Document = {"job": message.job_id, "language": message.language}
+    fields: Document = {"job": message.job_id, "language": message.language}
     if isinstance(message, SendStdin):
-        document |= {"data": to_base64(message.data), "end": message.end}
-    return dump(document)
+        fields |= {"data": to_base64(message.data), "end": message.end}
+    return dump(fields)
 
 
 def decode_control(body: bytes) -> JobControl:
     """Return what a gateway has said."""
-    return _decode(body, _control)
+    return _control(load(body))
 
 
 def encode_report(report: WorkerReport) -> bytes:
@@ -61,15 +77,7 @@ def encode_report(report: WorkerReport) -> bytes:
 
 def decode_report(body: bytes) -> WorkerReport:
     """Return the report of a worker."""
-    return _decode(body, _report)
-
-
-def _decode(body: bytes, read: Callable[[Document], T]) -> T:
-    document = load(body)
-    try:
-        return read(document)
-    except (LookupError, TypeError, ValueError, OverflowError) as error:
-        raise CodecError(f"{type(error).__name__}: {error}") from error
+    return _report(load(body))
 
 
 # ------------------------------------------------------------------------- parts
@@ -92,66 +100,113 @@ def _body_document(body: EventBody) -> Document:
     return asdict(body)
 
 
-def _events(document: Document, run: str) -> tuple[JobEvent, ...]:
-    return tuple(
-        JobEvent(str(one["job"]), int(one["attempt"]), _body(one), run)
-        for one in document["events"]
-    )
+def _events(
+    entries: list[Any], run: str, refuse: Callable[[str], None]
+) -> Iterator[JobEvent]:
+    for entry in entries:
+        try:
+            yield _event(document(entry, "an event"), run)
+        except CodecError as error:
+            refuse(str(error))
+
+
+def _event(one: Document, run: str) -> JobEvent:
+    return JobEvent(text(one, "job"), whole(one, "attempt", 1), _body(one), run)
 
 
 def _body(one: Document) -> EventBody:
-    match one["is"]:
+    match one.get("is"):
         case "output":
-            return Output(one["phase"], one["stream"], from_base64(one["data"]))
+            return _output(one)
         case "started":
             return Started()
         case "finished":
-            return Finished(_result(one["result"]))
+            return Finished(_result(document(one.get("result"), "result")))
         case "queued":
-            return Queued(int(one["position"]))
+            return Queued(whole(one, "position", 1))
         case "restarted":
             return Restarted()
         case "accepted":
-            client = one.get("client", "")  # a host of before does not say it
-            asked = one["language"], one["created_at"], one["fingerprint"]
-            return Accepted(*asked, client)
+            return _accepted(one)
         case other:
             raise CodecError(f"unknown event {other!r}")
 
 
-def _result(one: Document) -> JobResult:
-    compiled = one["compile"]
-    return JobResult(
-        outcome=Outcome(one["outcome"]),
-        exit_code=one["exit_code"],
-        signal=one["signal"],
-        compile=None if compiled is None else _compile_result(compiled),
-        usage=Usage(**one["usage"]),
-        truncated=bool(one["truncated"]),
-        message=one["message"],
+def _accepted(one: Document) -> Accepted:
+    return Accepted(
+        text(one, "language"),
+        moment(one, "created_at"),
+        text(one, "fingerprint", ""),
+        text(one, "client", ""),
     )
 
 
-def _compile_result(one: Document) -> CompileResult:
-    return CompileResult(Outcome(one["outcome"]), one["exit_code"], one["signal"])
+def _output(one: Document) -> Output:
+    phase: Any = text(one, "phase")
+    stream: Any = text(one, "stream")
+    if phase not in PHASES:
+        raise CodecError(f"unknown phase {phase!r}")
+    if stream not in STREAMS:
+        raise CodecError(f"unknown stream {stream!r}")
+    return Output(phase, stream, from_base64(text(one, "data")))
+
+
+def _result(one: Document) -> JobResult:
+    compiled = one.get("compile")
+    return JobResult(
+        outcome=_outcome(one),
+        exit_code=whole_figure(one, "exit_code"),
+        signal=whole_figure(one, "signal"),
+        compile=None if compiled is None else _compile(document(compiled, "compile")),
+        usage=_usage(document(one.get("usage"), "usage")),
+        truncated=flag(one, "truncated"),
+        message=text(one, "message"),
+    )
+
+
+def _outcome(one: Document) -> Outcome:
+    name = text(one, "outcome")
+    try:
+        return Outcome(name)
+    except ValueError as error:
+        raise CodecError(str(error)) from error
+
+
+def _compile(one: Document) -> CompileResult:
+    exit_code, signal = whole_figure(one, "exit_code"), whole_figure(one, "signal")
+    return CompileResult(_outcome(one), exit_code, signal)
+
+
+def _usage(one: Document) -> Usage:
+    return Usage(
+        queue_ms=figure(one, "queue_ms"),
+        compile_ms=figure(one, "compile_ms"),
+        wall_ms=figure(one, "wall_ms"),
+        cpu_ms=figure(one, "cpu_ms"),
+        memory_kb=whole_figure(one, "memory_kb"),
+    )
 
 
 def _control(one: Document) -> JobControl:
-    job_id, language = str(one["job"]), str(one["language"])
+    job_id, language = text(one, "job"), text(one, "language")
     if "data" not in one:
         return CancelJob(job_id, language)
-    return SendStdin(job_id, language, from_base64(one["data"]), bool(one["end"]))
+    data = from_base64(text(one, "data"))
+    return SendStdin(job_id, language, data, flag(one, "end"))
 
 
 def _report(one: Document) -> WorkerReport:
-    languages = tuple(
-        LanguageStatus(
-            name=language["name"],
-            version=language["version"],
-            ready=int(language["ready"]),
-            starting=int(language["starting"]),
-            paused=language["paused"],
-        )
-        for language in one["languages"]
+    languages = (document(entry, "a language") for entry in listed(one, "languages"))
+    return WorkerReport(
+        text(one, "worker_id"), moment(one, "at"), tuple(map(_status, languages))
     )
-    return WorkerReport(str(one["worker_id"]), float(one["at"]), languages)
+
+
+def _status(one: Document) -> LanguageStatus:
+    return LanguageStatus(
+        name=text(one, "name"),
+        version=text(one, "version"),
+        ready=whole(one, "ready"),
+        starting=whole(one, "starting"),
+        paused=text(one, "paused"),
+    )

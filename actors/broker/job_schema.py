@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from actors.broker.codec import CodecError, dump, from_base64, load, to_base64
+from actors.broker.fields import NUMBER_MAX, TIME_MAX
 from actors.messages import Job, Limits, SourceFile
 
 ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
@@ -23,9 +24,6 @@ NAME = re.compile(
     r"(/(?!\.{1,2}(/|$))[^/\\\x00-\x1f\x7f-\x9f]+)*"
 )
 NAME_BYTES_MAX = 255
-NUMBER_MAX = 1_000_000_000
-TIME_MAX = 100_000_000_000
-"""In the year 5138: far enough, and every calendar can still tell it."""
 
 ADDED_LIMITS = ("file_size_kb", "open_files", "stack_kb")
 """Limits that version 1 did not begin with: a message without them has the defaults."""

@@ -13,9 +13,9 @@ is ever handed back: to read from elsewhere, the connection is made anew.
 
 from __future__ import annotations
 
-import logging
 import math
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from actors.broker.amqp import AmqpConnection
@@ -23,6 +23,7 @@ from actors.broker.codec import CodecError
 from actors.broker.event_codec import decode_events, decode_report
 from actors.broker.seen import Seen, is_new
 from actors.broker.topology import EVENTS, Step
+from actors.broker.unreadable import Unreadable
 from actors.messages import (
     BrokerStarted,
     EventsReceived,
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
     )
     from actors.broker.link import Link
     from actors.messages import Boot
-
-log = logging.getLogger("warmbox.broker")
 
 PREFETCH = 500
 MARGIN_S = 120.0
@@ -88,7 +87,7 @@ class AmqpStream(AmqpConnection):
         self._subscriber = ""
         self._next = 0
         self._is_empty = False
-        self._complained = False
+        self._unreadable = Unreadable(self.name)
 
     def boot(self, message: Boot) -> None:
         """Connect, and call those back whom a predecessor knew."""
@@ -153,11 +152,8 @@ class AmqpStream(AmqpConnection):
         try:
             self._pass_on(message)
         except CodecError as error:
-            if not self._complained:  # there may be thousands of them
-                self._complained = True
-                log.error(  # noqa: TRY400 - the sender's fault
-                    "%s: skips what can't be read: %s", self.name, error
-                )
+            is_report = message.kind == "report"
+            self._unreadable.note("report" if is_report else "event", str(error))
 
     def _pass_on(self, message: MessageArrived) -> None:
         if message.kind == "report":
@@ -165,7 +161,8 @@ class AmqpStream(AmqpConnection):
             self.tell(self._fleet, WorkerReported(report))
         elif is_new(self._reading.seen, message.headers):
             run = str(message.headers.get("publisher", ""))
-            self._send_on(decode_events(message.body, run), message.headers)
+            refuse = partial(self._unreadable.note, "event")
+            self._send_on(decode_events(message.body, run, refuse), message.headers)
 
     def _send_on(
         self, events: tuple[JobEvent, ...], headers: Mapping[str, Any]

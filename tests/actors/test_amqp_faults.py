@@ -31,6 +31,7 @@ from samples import make_job
 
 from actors.acceptance import acceptance
 from actors.broker.amqp import AmqpConnection
+from actors.broker.event_codec import encode_events
 from actors.broker.job_schema import encode_job
 from actors.broker.probe import probe
 from actors.broker.topology import DEAD, DELIVERIES_MAX, EVENTS, Step, queue_of
@@ -562,13 +563,25 @@ def test_reports_reach_the_fleet(process: AmqpProcess) -> None:
 def test_what_cannot_be_read_in_the_stream_is_skipped(
     rabbitmq: RabbitServer, process: AmqpProcess, caplog: pytest.LogCaptureFixture
 ) -> None:
+    job = new_job()
+    odd = {"job": job.id, "attempt": 1, "is": "accepted", "language": ["python"]}
+    good = json.loads(encode_events([JobEvent(job.id, 1, Started())]))["events"]
+    mixed = json.dumps({"v": 1, "events": [odd, 3, *good]}).encode()
+    before = unreadable_events()
     with raw(rabbitmq) as connection:
-        for body in (b"?", b'{"v": 2}', b'{"v": 1, "events": 3}'):
+        for body in (b"?", b'{"v": 2}', b'{"v": 1, "events": 3}', mixed):
             connection.channel().basic_publish("", EVENTS, body)
-    job = process.accepted()
-    assert process.wait_streamed(job, 1)
+    # What is an event is heard, though it came along with what is none
+    assert process.wait_streamed(job, 1) == [Started()]
+    # And each of the others is counted, and one told of
+    assert unreadable_events() - before == 5
     told = [one for one in caplog.records if "skips" in one.getMessage()]
     assert len(told) == 1
+
+
+def unreadable_events() -> float:
+    labels = {"kind": "event"}
+    return REGISTRY.get_sample_value("warmbox_unreadable_total", labels) or 0
 
 
 # ------------------------------------------------------------------------- crashes

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
+import pydantic_core
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +24,7 @@ from actors.broker.event_codec import (
     encode_report,
 )
 from actors.broker.job_schema import JobSchemaError, decode_job, encode_job
+from actors.job_log import JobLog
 from actors.messages import (
     Accepted,
     CancelJob,
@@ -43,6 +45,7 @@ from actors.messages import (
     Usage,
     WorkerReport,
 )
+from gateway.views import whole
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads((ROOT / "docs/job.schema.json").read_text())
@@ -89,14 +92,14 @@ results = st.builds(
         milliseconds,
         milliseconds,
         milliseconds,
-        st.none() | st.integers(0),
+        st.none() | st.integers(0, 10**9),
     ),
     st.booleans(),
     text,
 )
 bodies = st.one_of(
     st.builds(Accepted, text, st.floats(0, 10**10), text, text),
-    st.builds(Queued, st.integers(1)),
+    st.builds(Queued, count),
     st.builds(Started),
     st.builds(Restarted),
     st.builds(
@@ -107,7 +110,7 @@ bodies = st.one_of(
     ),
     st.builds(Finished, results),
 )
-events = st.lists(st.builds(JobEvent, text, st.integers(1), bodies, st.just("w1")))
+events = st.lists(st.builds(JobEvent, text, count, bodies, st.just("w1")))
 json_values: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
@@ -289,7 +292,9 @@ def test_what_is_no_json_object_is_refused(body: bytes) -> None:
 
 @given(events)
 def test_events_come_out_as_they_went_in(batch: list[JobEvent]) -> None:
-    assert decode_events(encode_events(batch), "w1") == tuple(batch)
+    refused: list[str] = []
+    assert decode_events(encode_events(batch), "w1", refused.append) == tuple(batch)
+    assert refused == []
 
 
 @given(text, text, st.binary(), st.booleans())
@@ -315,8 +320,150 @@ def in_a_batch(value: Any) -> bytes:
 
 @given(st.binary() | json_values.map(in_a_batch))
 def test_other_messages_are_read_or_refused(body: bytes) -> None:
-    for read in (lambda one: decode_events(one, ""), decode_control, decode_report):
+    for read in (readable_events, decode_control, decode_report):
         try:
             read(body)
         except CodecError:
             continue
+
+
+def readable_events(body: bytes) -> tuple[JobEvent, ...]:
+    return decode_events(body, "w1", lambda _: None)
+
+
+EVENTS = [
+    JobEvent("j1", 1, Accepted("python", 12.5, "abc", "ann"), "w1"),
+    JobEvent("j1", 1, Queued(3), "w1"),
+    JobEvent("j1", 1, Started(), "w1"),
+    JobEvent("j1", 1, Output("run", "stdout", b"hello"), "w1"),
+    JobEvent(
+        "j1",
+        2,
+        Finished(
+            JobResult(
+                Outcome.FAILURE,
+                1,
+                None,
+                CompileResult(Outcome.SUCCESS, 0, None),
+                Usage(1.0, 2.0, 3.0, 4.0, 5),
+                message="why",
+            )
+        ),
+        "w1",
+    ),
+]
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the paths to all values in a document."""
+    inner: list[tuple[Any, Any]] = []
+    if isinstance(value, dict):
+        inner = list(value.items())
+    elif isinstance(value, list):
+        inner = list(enumerate(value))
+    return [path, *(one for key, of in inner for one in places(of, (*path, key)))]
+
+
+def changed(found: Any, path: tuple[Any, ...], value: Any, *, is_gone: bool) -> bytes:
+    at = found
+    for key in path[:-1]:
+        at = at[key]
+    if is_gone:
+        del at[path[-1]]
+    else:
+        at[path[-1]] = value
+    return json.dumps(found).replace("Infinity", "1e400").encode()
+
+
+PLACES = places(json.loads(encode_events(EVENTS)))[1:]
+odd_values = json_values | st.sampled_from(
+    [1e400, -1, 10**30, "\ud800", True, [], {}, "9" * 5000]
+)
+
+
+@given(st.sampled_from(PLACES), odd_values, st.booleans())
+def test_an_event_with_any_one_value_changed_is_an_event_or_left_out(
+    path: tuple[Any, ...], value: Any, is_gone: bool
+) -> None:
+    """The others are read, and what is read can be logged and shown."""
+    found = json.loads(encode_events(EVENTS))
+    body = changed(found, path, value, is_gone=is_gone)
+    refused: list[str] = []
+    try:
+        read = decode_events(body, "w1", refused.append)
+    except CodecError:
+        assert len(path) == 1 or b"NaN" in body  # the batch is none
+        return
+    if len(path) > 1:
+        assert [one for one in read if one in EVENTS] in (
+            EVENTS,
+            [one for one in EVENTS if one is not EVENTS[path[1]]],
+        )
+    logs: dict[str, JobLog] = {}
+    for event in read:
+        if isinstance(event.body, Accepted):
+            logs.setdefault(event.job_id, JobLog(event.body))
+        elif event.job_id in logs:
+            logs[event.job_id].append(event, 0)
+    for job_id, job in logs.items():
+        assert pydantic_core.to_json(whole(job.view(job_id)))
+
+
+CONTROL = json.loads(encode_control(SendStdin("j1", "python", b"x", end=True)))
+REPORT = json.loads(
+    encode_report(WorkerReport("w1", 1.5, (LanguageStatus("c", "14", 3, 1, ""),)))
+)
+
+
+@given(st.data(), odd_values, st.booleans())
+def test_what_is_read_of_other_messages_has_its_types(
+    data: st.DataObject, value: Any, is_gone: bool
+) -> None:
+    messages: list[tuple[Any, Any, Any]] = [
+        (CONTROL, decode_control, encode_control),
+        (REPORT, decode_report, encode_report),
+    ]
+    for document, read, write in messages:
+        path = data.draw(st.sampled_from(places(document)[1:]))
+        found = json.loads(json.dumps(document))
+        body = changed(found, path, value, is_gone=is_gone)
+        try:
+            message = read(body)
+        except CodecError:
+            continue
+        assert read(write(message)) == message
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"job": 3}, "job is no text"),
+        ({"job": "\ud800"}, "half a surrogate"),
+        ({"attempt": "1"}, "attempt is no whole number"),
+        ({"attempt": 0}, "attempt is out of its range"),
+        ({"is": ["accepted"]}, "unknown event"),
+        ({"language": ["python"]}, "language is no text"),
+        ({"created_at": "now"}, "created_at is no number"),
+        ({"created_at": 1e400}, "created_at is out of its range"),
+        ({"created_at": -1}, "created_at is no moment"),
+        ({"client": None}, "client is no text"),
+    ],
+)
+def test_an_entry_that_is_no_event_is_left_out_with_a_reason(
+    changes: dict[str, Any], reason: str
+) -> None:
+    found = json.loads(encode_events(EVENTS))
+    found["events"][0] |= changes
+    body = json.dumps(found).replace("Infinity", "1e400").encode()
+    refused: list[str] = []
+    read = decode_events(body, "w1", refused.append)
+    assert list(read) == EVENTS[1:]
+    assert len(refused) == 1
+    assert reason in refused[0]
+
+
+def test_a_host_of_before_does_not_say_whose_a_job_is() -> None:
+    found = json.loads(encode_events(EVENTS[:1]))
+    del found["events"][0]["client"]
+    (event,) = readable_events(json.dumps(found).encode())
+    assert event.body == Accepted("python", 12.5, "abc", "")
