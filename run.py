@@ -56,6 +56,7 @@ from metrics.collector import MailboxCollector
 from metrics.instruments import REGISTRY
 from metrics.loop_lag import watch_loop
 from supervisors.broker_url import judge_secret, secret_of, warn_of_weak_secret
+from supervisors.contradictions import UID_MAX
 from supervisors.garbage import keep_collecting
 from supervisors.languages import (
     UnknownLanguageError,
@@ -67,7 +68,7 @@ from supervisors.options import settings_of, settings_options
 from supervisors.processes import OPTION, Inherited, Processes, listen
 from supervisors.readiness import ready_line, wait_until_ready
 from supervisors.service import Service
-from supervisors.settings import Settings, SettingsError, to_text
+from supervisors.settings import Settings, SettingsError, refuse_uids, to_text
 from supervisors.tree import tree
 
 IMAGES = Path(__file__).parent / "images"
@@ -82,8 +83,6 @@ YES, NO = Text("ok", style="green"), Text("mend", style="bold red")
 OFF = Text("off", style="yellow")
 LOOKER = "python"
 """The language of the program that looks at a sandbox from its inside."""
-DOCTOR_SLOT = 1 << 16
-"""Its container's place among the ranges of uids, far behind those of a service."""
 
 Args = argparse.Namespace
 console = Console()
@@ -173,6 +172,7 @@ def start_service(
     is_gateway = settings.role == "gateway"
     built = dict.fromkeys(known.languages, "") if is_gateway else built_images(known)
     catalog = effective_catalog(known, settings, built)
+    refuse_uids(settings, len(catalog.languages))
     served = {name: built[name] for name in catalog.languages}
     engine_port = None if is_gateway else make_engine(settings)
     if engine_port is not None and (left := engine_port.sweep(CLEAN_UP_S)):
@@ -385,7 +385,7 @@ def look(settings: Settings, catalog: Catalog) -> Any:
         catalog, settings.model_copy(update={"languages": ()}), [LOOKER]
     )
     config = sandbox_config(settings, seccomp_list())
-    away = config.uid_first + config.uids * DOCTOR_SLOT
+    away = UID_MAX + 1 - config.uids  # the last range, behind those of a service
     one = Engine(replace(config, service=f"doctor {os.getpid()}", uid_first=away))
     try:
         source = (IMAGES / LOOK_FILE).read_bytes()

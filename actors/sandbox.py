@@ -264,6 +264,10 @@ def for_gvisor(seccomp: str) -> str:
     return json.dumps(profile)
 
 
+JOB_BYTES_MAX = wire.FRAME_BYTES_MAX
+"""Of a whole job, as its container is given it."""
+
+
 def job_frame(
     job: Job,
     defaults: LanguageDefaults,

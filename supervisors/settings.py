@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
-from supervisors.broker_url import EMBEDDED, HIDDEN, masked
-from supervisors.settings_model import Caps, Settings
+from supervisors.broker_url import HIDDEN, masked
+from supervisors.contradictions import Written, contradictions, uids
+from supervisors.settings_model import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -112,6 +113,12 @@ def load_settings(
     return LoadedSettings(settings, sources)
 
 
+def refuse_uids(settings: Settings, pools: int) -> None:
+    """Raise SettingsError when so many languages can't have uids of their own."""
+    for sentence in uids(Written(flatten(settings), {}), pools):
+        raise SettingsError(sentence)
+
+
 # ------------------------------------------------------------------- layers
 
 
@@ -194,21 +201,6 @@ def _refuse_unknown(name: str, known: Iterable[str], source: str) -> None:
 
 
 def _refuse_contradictions(flat: Mapping[str, Any], sources: Mapping[str, str]) -> None:
-    pairs = [(f"limits.{name}", f"caps.{name}") for name in Caps.model_fields]
-    pairs += [("pool.warm", "pool.max"), ("http.source_kb_max", "http.body_kb_max")]
-    for low, high in pairs:
-        if flat[low] is not None and flat[low] > flat[high]:
-            raise SettingsError(
-                f"{low} = {flat[low]} ({sources[low]}) is above "
-                f"{high} = {flat[high]} ({sources[high]})"
-            )
-    if flat["broker"] == EMBEDDED and flat["role"] != "all":
-        raise SettingsError(
-            f"role = {flat['role']} ({sources['role']}) needs a broker that it can "
-            f"share with others, and broker = {EMBEDDED} ({sources['broker']})"
-        )
-    if flat["gateways"] > 1 and flat["role"] != "gateway":
-        raise SettingsError(
-            f"gateways = {flat['gateways']} ({sources['gateways']}) is for processes "
-            f"that only take jobs, and role = {flat['role']} ({sources['role']})"
-        )
+    shown = {key: _shown(key, value) for key, value in flat.items()}
+    for sentence in contradictions(Written(shown, sources)):
+        raise SettingsError(sentence)

@@ -63,10 +63,15 @@ Runtimes = Annotated[Names, AfterValidator(_pairs)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Count = Annotated[int, Field(ge=1)]
 CountOrNone = Annotated[int, Field(ge=0)]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+# docker refuses less
+Cpus = Annotated[float, Field(ge=0.01, allow_inf_nan=False)]
+# what waits in a container waits in milliseconds, of which there are 2**31
+Seconds = Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 # docker refuses less than 6 MB; no interpreter starts in less than this
 MemoryMb = Annotated[int, Field(ge=16)]
+# the kernel knows of no more
+Processes = Annotated[int, Field(ge=1, le=4_194_304)]
 # no place that a program can write to holds a longer file
 FileSizeKb = Annotated[int, Field(ge=1, le=65_536)]
 # What all jobs may have must let each language's interpreter start: Node opens 24 files
@@ -122,7 +127,7 @@ class Caps(_Group):
     cpu_time_s: Seconds = 30
     memory_mb: MemoryMb = 1024
     output_kb: Count = 8192
-    processes: Count = 256
+    processes: Processes = 256
     file_size_kb: FileSizeKb = 65_536
     open_files: OpenFiles = 1024
     stack_kb: StackKb = 262_144
@@ -203,11 +208,11 @@ class Settings(_Group):
     container_age_s_max: Seconds = 3600
     scrub_s: Seconds = 5
     deadline_grace_s: Seconds = 3
-    cpus: Rate = 1.0
+    cpus: Cpus = 1.0
     uid_first: Annotated[int, Field(ge=1000, le=2**31)] = 100_000
     uids_per_container: Annotated[int, Field(ge=3, le=65_536)] = 10_240
     attempts_max: Count = 3
-    drain_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 10
+    drain_s: Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)] = 10
 
     @property
     def runtime_of(self) -> dict[str, str]:

@@ -11,6 +11,7 @@ from supervisors.settings import (
     Settings,
     SettingsError,
     load_settings,
+    refuse_uids,
     to_text,
 )
 
@@ -164,6 +165,68 @@ def test_caps_below_limits_contradict_each_other(low: str, high: str) -> None:
 
     for word in (low, high, f"--set {low}", f"--set {high}"):
         assert word in str(caught.value)
+
+
+CONTRADICTIONS = [
+    # a job that is as large as it may be fits no frame
+    ({"http.source_kb_max": "23000", "http.body_kb_max": "90000"}, "24576 KiB"),
+    (
+        {"http.source_kb_max": "12000", "http.stdin_kb_max": "12000"}
+        | {"http.body_kb_max": "90000"},
+        "24576 KiB",
+    ),
+    ({"http.files_max": "20000"}, "24576 KiB"),
+    ({"http.stdin_kb_max": "9000", "http.body_kb_max": "8192"}, "is above"),
+    # uids that the kernel has not
+    (
+        {"uid_first": "2147483648", "uids_per_container": "65536", "pool.max": "2100"},
+        "4294967294",
+    ),
+    ({"pool.max": "100000"}, "4294967294"),
+    ({"pool.max": "40000", "languages": "python"}, None),
+    # a result that no log has room for
+    ({"results_mb_max": "7"}, "gone at once"),
+    ({"results_mb_max": "8"}, None),
+]
+
+
+@pytest.mark.parametrize(("options", "words"), CONTRADICTIONS)
+def test_what_cannot_work_is_refused_with_its_keys(
+    options: dict[str, str], words: str | None
+) -> None:
+    if words is None:
+        load_settings(None, {}, options)
+        return
+    with pytest.raises(SettingsError) as caught:
+        load_settings(None, {}, options)
+    for word in (words, *(f"{key} = {text}" for key, text in options.items())):
+        if not word.startswith("http.body") or "above" in words:
+            assert word in str(caught.value)
+
+
+def test_who_starts_counts_the_languages() -> None:
+    settings = load_settings(None, {}, {"pool.max": "20000"}).settings
+    refuse_uids(settings, 8)
+    with pytest.raises(SettingsError, match=r"pool\.max = 20000.* 20 languages"):
+        refuse_uids(settings, 20)
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("cpus", "0.001"),
+        ("caps.processes", "5000000"),
+        ("caps.wall_time_s", "1e7"),
+        ("drain_s", "1e300"),
+        ("uids_per_container", "65537"),
+        ("uid_first", "4294967295"),
+    ],
+)
+def test_what_neither_docker_nor_the_kernel_takes_is_refused(
+    key: str, text: str
+) -> None:
+    with pytest.raises(SettingsError, match=key):
+        load_settings(None, {}, {key: text})
 
 
 @pytest.mark.parametrize("role", ["gateway", "worker"])
