@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from actors.acceptance import acceptance
 from actors.actor import Actor, Context
@@ -210,11 +210,13 @@ class LanguageQueue(Actor):
         if not entry.stale:
             self.tell(self._consumer, ReturnJob(entry.lease))
 
-    def find_position(self, message: FindPosition) -> int | None:
-        """Answer with the job's turn, if it waits here."""
+    def find_position(self, message: FindPosition) -> int | Literal["running"] | None:
+        """Answer with the job's turn, if it waits here, or that it waits no more."""
         entry = self._entries.get(message.job_id)
         if entry is None:
             return None
+        if entry.container:
+            return "running"
         return self._backlog.position(entry.lease.job.client, message.job_id)
 
     def report_state(self, message: ReportState) -> None:

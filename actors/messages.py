@@ -660,7 +660,11 @@ class PoolStatus:
 
 @dataclass(frozen=True, slots=True)
 class FindPosition:
-    """Asked from outside; answered with the job's turn (from 1) or None."""
+    """Asked from outside where a job stands in its queue.
+
+    Answered with its turn, from 1; "running" from when a container has been given it
+    until its end is known to all; None when it is not here.
+    """
 
     job_id: str
 

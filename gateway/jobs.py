@@ -22,10 +22,10 @@ from gateway.ledger import AnswersFullError
 from gateway.ports import (
     RELAY,
     Directory,
+    as_it_stands,
     find,
     look_up,
     missing,
-    position,
     tell_broker,
     watch,
 )
@@ -116,7 +116,7 @@ class Jobs:
         more: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> Any:
-        turn = position(self._directory, view) if view.state == "queued" else None
+        view, turn = as_it_stands(self._directory, view)
         place = {} if turn is None else {"position": turn}
         return self._desk.answers.about(
             view, self._client(environ), more={**place, **(more or {})}, **options

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gevent.event import Event
@@ -139,10 +140,21 @@ def watch(directory: Directory, message: WatchJob, unknown_wait_s: float = 0) ->
     )
 
 
-def position(directory: Directory, view: JobView) -> int | None:
-    """Return the waiting job's turn, if its queue can tell."""
-    turn = _ask_status(directory, queue_of(view.language), FindPosition(view.id))
-    return turn if isinstance(turn, int) else None
+def as_it_stands(directory: Directory, view: JobView) -> tuple[JobView, int | None]:
+    """Return the job in the state that it has now, and its turn while it waits.
+
+    The event that a program has begun waits for its first output for a moment, and on
+    a busy machine for longer. The queue knows at once, if the job is in this process.
+    """
+    if view.state != "queued":
+        return view, None
+    found = _ask_status(directory, queue_of(view.language), FindPosition(view.id))
+    if found == "running":
+        return replace(view, state="running"), None
+    if isinstance(found, int):
+        return view, found
+    newer = find(directory, view.id)  # it may have ended since
+    return newer if isinstance(newer, JobView) else view, None
 
 
 def missing(found: object) -> Problem:

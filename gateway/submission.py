@@ -17,6 +17,7 @@ from gateway.clients import client_key, take_token
 from gateway.ledger import AnswersFullError
 from gateway.ports import (
     Directory,
+    as_it_stands,
     broker_unavailable,
     find,
     look_up,
@@ -143,6 +144,8 @@ class Submission:
             applied = {"Preference-Applied": f"wait={wait_s}", **location}
             with suppress(AnswersFullError):  # the job is accepted in any case
                 return self._answers.about(view, job.client, headers=applied)
+        if view is not None:
+            view, _ = as_it_stands(self._directory, view)
         return reply(_receipt(job, view), 202, location)
 
     def _outcome(self, job: Job, wait_s: int) -> JobView | None:

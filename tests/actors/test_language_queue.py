@@ -189,7 +189,7 @@ def test_a_position_is_the_turn_of_a_waiting_job(world: World, queue: Queue) -> 
     ]
     assert found == [1, 3, 2, None]
     queue.tell(DispatchJob("one"))
-    assert world.ask("queue", FindPosition("j1")) is None
+    assert world.ask("queue", FindPosition("j1")) == "running"
     assert world.ask("queue", FindPosition("j2")) == 2
 
 

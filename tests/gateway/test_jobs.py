@@ -47,6 +47,26 @@ def test_a_queued_job_shows_its_turn(gateway: Gateway) -> None:
     assert "position" not in gateway.get(f"/v1/jobs/{job_id}").json()
 
 
+def test_a_job_runs_from_when_its_queue_says_so(gateway: Gateway) -> None:
+    """The event that tells it waits for the program's first output for a moment."""
+    job_id = gateway.post(GOOD, Idempotency_Key="k1").json()["id"]
+    gateway.world.on_find_position = lambda _: "running"
+    document = gateway.get(f"/v1/jobs/{job_id}").json()
+    assert (document["state"], document["stdout"]) == ("running", "")
+    assert "position" not in document
+    assert gateway.post(GOOD, Idempotency_Key="k1").json()["state"] == "running"
+
+
+def test_a_job_that_ends_while_its_queue_is_asked_is_done(gateway: Gateway) -> None:
+    job_id = gateway.submit()
+
+    def end(asked: str) -> None:
+        gateway.world.emit(asked, Started(), Finished(JobResult(Outcome.SUCCESS)))
+
+    gateway.world.on_find_position = end
+    assert gateway.get(f"/v1/jobs/{job_id}").json()["state"] == "done"
+
+
 def test_a_running_job_shows_its_output_so_far(gateway: Gateway) -> None:
     job_id = gateway.submit()
     gateway.world.emit(job_id, Started(), HELLO)
