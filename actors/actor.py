@@ -28,12 +28,15 @@ from actors.answer import Answer
 from actors.directory import AnyRef, Directory, send
 from actors.dispatcher import Mailbox
 from actors.messages import Boot, ChildExited, Tick
+from actors.registry import use_quick_registry
 from actors.timer import Timer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 log = logging.getLogger("warmbox.actor")
+
+use_quick_registry()
 
 TRACE = 5
 """A log level below debug, for every message."""
