@@ -28,6 +28,18 @@ def test_the_oldest_of_whoever_holds_most_goes_first() -> None:
     assert (holdings.first_to_go(), holdings.total) == ("b2", 9)
 
 
+def test_what_is_in_use_cannot_go_and_neither_does_its_client_stand_for_it() -> None:
+    holdings = Holdings()
+    holdings.grow("ann", 1_000_000)
+    holdings.grow("ann", 1)
+    holdings.loosen("ann", "a1")
+    holdings.grow("bob", 5)
+    holdings.loosen("bob", "b1")
+    assert holdings.first_to_go() == "a1"
+    holdings.drop("ann", "a1", 1)
+    assert holdings.first_to_go() == "b1"
+
+
 @given(st.integers(0, 1 << 40), st.integers(0, 1 << 40))
 def test_levels_grow_with_sizes_and_tell_large_differences(a: int, b: int) -> None:
     small, large = sorted((a, b))
