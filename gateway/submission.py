@@ -150,18 +150,21 @@ class Submission:
 
     def _outcome(self, job: Job, wait_s: int) -> JobView | None:
         """Return the job as it stands when it is answered for, if that is known."""
+        view = None
         try:
             if wait_s:
                 unknown_wait_s = self._config.unknown_wait_s
-                return wait_for_end(
+                view = wait_for_end(
                     self._directory, job.id, wait_s, unknown_wait_s=unknown_wait_s
                 )
             # Only a key can repeat a request; another job can't have gone on yet.
-            return look_up(self._directory, job.id) if job.fingerprint else None
+            if view is None and job.fingerprint:
+                view = look_up(self._directory, job.id)
         except Problem as problem:
             if problem.code == "expired":
                 raise
-            return None  # the job is accepted in any case
+            view = None  # the job is accepted in any case
+        return view
 
 
 def _check(published: PublishReply, job: Job) -> None:

@@ -234,6 +234,8 @@ def test_a_repetition_after_the_result_is_gone(gateway: Gateway) -> None:
     job_id = gateway.post(GOOD, Idempotency_Key="k1").json()["id"]
     gateway.world.expired.add(job_id)
     assert_problem(gateway.post(GOOD, Idempotency_Key="k1"), 410, "expired")
+    waiting = gateway.post(GOOD, Idempotency_Key="k1", Prefer="wait=1")
+    assert_problem(waiting, 410, "expired")
 
 
 def test_ids_differ_between_services_of_other_secrets() -> None:

@@ -215,7 +215,7 @@ class World:
                     reply()
 
     def _watch(self, message: WatchJob) -> bool:
-        if message.job_id not in self.jobs:
+        if message.job_id not in self.jobs or message.job_id in self.expired:
             return False
         recorded = self.jobs[message.job_id]
         events = recorded.events[message.after_id :]
