@@ -32,7 +32,7 @@ from actors.directory import Directory
 from actors.engine import Engine, EngineError
 from actors.inside import look_inside
 from actors.listener import Listener
-from actors.messages import Limits
+from actors.messages import CompileLimits, Limits
 from gateway.app import make_app, make_status_app
 from gateway.client import Client, ClientError
 from gateway.config import GatewayConfig
@@ -234,6 +234,13 @@ def start_listener(make_server: Callable[[], GatewayServer], context: Context) -
     return Listener.start(context, make_server)
 
 
+def caps_of(settings: Settings) -> Limits:
+    """Return the most that a job may ask for."""
+    caps = settings.caps
+    compile_caps = CompileLimits(**caps.compile.model_dump())
+    return Limits(**caps.model_dump(exclude={"compile"}), compile=compile_caps)
+
+
 def gateway_config(settings: Settings) -> GatewayConfig:
     """Return the gateway's part of the settings."""
     return GatewayConfig(
@@ -242,7 +249,7 @@ def gateway_config(settings: Settings) -> GatewayConfig:
         host=settings.host,
         port=settings.port,
         unknown_wait_s=UNKNOWN_WAIT_S if settings.broker_urls else 0,
-        caps=Limits(**settings.caps.model_dump()),
+        caps=caps_of(settings),
         proxies=tuple(map(ip_network, settings.http.proxies)),
         **settings.http.model_dump(exclude={"proxies"}),
     )

@@ -23,7 +23,9 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 import gevent
 
+from actors import cause
 from actors.actor import Actor, Context
+from actors.bounds import bounds_of, memory_changes, memory_mb_of
 from actors.cpu_weight import CpuWeight
 from actors.directory import send
 from actors.engine import EngineError, EngineRefusedError
@@ -51,7 +53,7 @@ from actors.messages import (
 from actors.outcome import job_result, scrub_seconds, unheard_result
 from actors.output_buffer import OutputBuffer
 from actors.runner_link import RunnerLink
-from actors.sandbox import compile_wall_s, job_frame
+from actors.sandbox import is_gvisor, job_frame
 from images import wire
 from metrics import instruments
 from metrics.live import LIVE, ContainerFact
@@ -59,6 +61,7 @@ from metrics.live import LIVE, ContainerFact
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from actors.bounds import Bounds
     from actors.engine import Attached
     from actors.messages import (
         Boot,
@@ -155,6 +158,11 @@ class Container(Actor):
         self._weight: CpuWeight | None = None
         self._run: RunJob | None = None
         self._tenant: str | None = None
+        runtimes, name = self._config.runtimes, self._language
+        self._can_change = not is_gvisor(runtimes.get(name, self._config.runtime))
+        """Whether the runtime can change the memory limit between two steps."""
+        self._asks = False
+        """Whether the runner will ask for the memory of the job's last step."""
         self._memory_mb = defaults.memory_mb
         self._ready_memory_mb = defaults.memory_mb
         """The limit when it last became ready, and what waits for a job was started."""
@@ -254,6 +262,8 @@ class Container(Actor):
             self._clean(json.loads(payload))
         elif kind == wire.PHASE and self._run is not None:
             self._begin(_phase(json.loads(payload)["phase"]))
+        elif kind == wire.NEXT and self._run is not None:
+            self._next_step()
         elif kind == wire.DONE and self._state == "busy":
             self._done(json.loads(payload))
         elif kind == wire.DIRTY:
@@ -277,14 +287,17 @@ class Container(Actor):
         self._steps_left -= 1
         if self._steps_left < 0:
             raise ValueError("more steps than the job has")
-        self._output_left = self._run.lease.job.limits.output_kb * 1024
-        limit_s = self._run.lease.job.limits.wall_time_s
-        if phase == "compile":
-            limit_s = compile_wall_s(self._defaults.language)
-        self._began_at, self._limit_s = self.now(), limit_s
-        self.set_timer(
-            "deadline", limit_s + self._config.scrub_s + self._config.grace_s
-        )
+        bounds = self._bounds()
+        self._output_left = bounds.output_kb * 1024
+        self._began_at, self._limit_s = self.now(), bounds.wall_time_s
+        wait_s = bounds.wall_time_s + self._config.scrub_s + self._config.grace_s
+        self.set_timer("deadline", wait_s)
+
+    def _bounds(self) -> Bounds:
+        """Return what bounds the step that runs."""
+        assert self._run is not None  # noqa: S101 - it has steps
+        limits = self._run.lease.job.limits
+        return bounds_of(self._phase, limits, self._defaults.language)
 
     def _clean(self, evidence: dict[str, Any]) -> None:
         """Be idle, or end if this was the last job."""
@@ -351,9 +364,10 @@ class Container(Actor):
         if self._run is None or not self._begun:
             return False
         if oom:
-            self._finish(self._unheard(Outcome.OUT_OF_MEMORY, verdict))
+            text = cause.memory(self._bounds())
+            self._finish(self._unheard(Outcome.OUT_OF_MEMORY, verdict, text))
         elif self._took_s() >= self._limit_s:
-            text = "its time was over when its sandbox was lost"
+            text = f"{cause.wall_time(self._bounds())} Its sandbox was lost."
             self._finish(self._unheard(Outcome.TIMED_OUT, verdict, text))
         return oom
 
@@ -418,30 +432,60 @@ class Container(Actor):
         self._run, self._tenant = message, job.client
         self._unsent.append(JobEvent(job.id, message.attempt, Started()))
         self.set_timer("flush", STARTED_S)  # a quick job's output goes along with it
-        if job.limits.memory_mb != self._memory_mb:
-            gevent.spawn(self._set_memory, job.limits.memory_mb)
+        memory_mb = self._first_memory_mb()
+        if memory_mb != self._memory_mb:
+            gevent.spawn(self._set_memory, memory_mb)
         else:
             self._send_job()
+
+    def _first_memory_mb(self) -> int:
+        """Return the memory for the job's first step; for all, if it can't change."""
+        assert self._run is not None  # noqa: S101 - run_job set it
+        limits, language = self._run.lease.job.limits, self._defaults.language
+        first_mb = memory_mb_of(limits, language)
+        return first_mb if self._can_change else max(first_mb, limits.memory_mb)
+
+    def _next_step(self) -> None:
+        """The program may have another amount of memory than its compiler had."""
+        assert self._run is not None  # noqa: S101 - it has steps
+        if not self._asks or self._phase != "compile":
+            raise ValueError("there is nothing to ask for")
+        self._asks = False
+        gevent.spawn(self._set_memory, self._run.lease.job.limits.memory_mb)
 
     def _set_memory(self, memory_mb: int) -> None:
         assert self._link is not None  # noqa: S101 - an idle container has it
         try:
             self._engine.set_memory(self._link.attached, memory_mb)
         except EngineError as error:
-            send(self.actor_ref, MemoryRefused(str(error)))
+            refused = isinstance(error, EngineRefusedError)
+            send(self.actor_ref, MemoryRefused(str(error), refused))
         else:
             send(self.actor_ref, MemorySet(memory_mb))
 
     def memory_set(self, message: MemorySet) -> None:
         """The limit that the job asked for is in force."""
         self._memory_mb = message.memory_mb
-        self._send_job()
+        if self._run is None or self._retiring:
+            return  # it has ended meanwhile
+        if self.has_timer("deadline"):
+            self._to_runner(wire.encode(wire.GO))
+        else:
+            self._send_job()
 
     def memory_refused(self, message: MemoryRefused) -> None:
         """Have the container made anew, with the memory that the job asked for."""
         if self._run is None or self._retiring:
             return  # it has ended meanwhile
-        memory_mb = self._run.lease.job.limits.memory_mb
+        if self.has_timer("deadline"):
+            log.warning("%s: %s", self.name, message.reason)
+            if message.refused:  # there is more in it than the program may have
+                self._phase = "run"
+                text = cause.memory(self._bounds())
+                self._finish(JobResult(Outcome.OUT_OF_MEMORY, message=text))
+            self._retire("memory")
+            return
+        memory_mb = self._first_memory_mb()
         log.warning(
             "%s: made anew with %d MB: %s", self.name, memory_mb, message.reason
         )
@@ -466,7 +510,7 @@ class Container(Actor):
         """No container with so much, or so little, memory comes up: the job ends."""
         assert self._run is not None  # noqa: S101 - for which it was made
         log.warning("%s: %s", self.name, reason)
-        memory_mb = self._run.lease.job.limits.memory_mb
+        memory_mb = self._first_memory_mb()
         text = f"no sandbox with a memory limit of {memory_mb} MB could be started"
         self._unsent.clear()  # it has not begun
         self._finish(JobResult(Outcome.OUT_OF_MEMORY, message=text))
@@ -483,12 +527,14 @@ class Container(Actor):
     def _send_job(self) -> None:
         assert self._run is not None  # noqa: S101 - run_job set it
         job = self._run.lease.job
-        compile_s = compile_wall_s(self._defaults.language)
         waits_in_mb = self._ready_memory_mb
         others_wait = self._run.others_wait
         self._sent_at = self.now()
+        self._asks = self._can_change and memory_changes(
+            job.limits, self._defaults.language
+        )
         self._to_runner(
-            job_frame(job, self._defaults, compile_s, waits_in_mb, others_wait)
+            job_frame(job, self._defaults, waits_in_mb, others_wait, self._asks)
         )
         self._begun = False
         self._steps_left = 1 if self._defaults.language.compile is None else 2
@@ -529,7 +575,7 @@ class Container(Actor):
     def _done(self, evidence: dict[str, Any]) -> None:
         assert self._run is not None  # noqa: S101 - busy
         self.set_timer("prefer", PREFER_AFTER_S)
-        self._finish(job_result(evidence, self._run.queued_s))
+        self._finish(job_result(evidence, self._run.queued_s, self._bounds()))
         self._enter("scrubbing")
         self.set_timer("scrub", self._config.scrub_s + self._config.grace_s)
 
@@ -600,7 +646,8 @@ class Container(Actor):
         else:
             # A job that was never begun is no job that took too long: it runs again.
             if self._run is not None and self._begun:
-                text = "the sandbox did not stop it in time and was destroyed"
+                limit = cause.wall_time(self._bounds())
+                text = f"{limit} Its sandbox did not stop it and was destroyed."
                 self._finish(self._unheard(Outcome.TIMED_OUT, {}, text))
             self._retire(name)
 

@@ -25,9 +25,10 @@ from docker.types import Ulimit
 from docker.utils import kwargs_from_env
 from gevent.lock import BoundedSemaphore
 
+from actors.bounds import MIB
 from actors.direct_socket import take_over
 from actors.runner_priority import prefer_runner
-from actors.sandbox import MIB, OVERHEAD_MB, container_options
+from actors.sandbox import OVERHEAD_MB, container_options
 from actors.socket_memory import bound_socket_memory
 from images import wire
 

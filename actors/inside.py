@@ -42,7 +42,7 @@ def _run(attached: Attached, defaults: LanguageDefaults, source: bytes) -> Any:
     kind, payload = next(frames)
     if kind != wire.READY:
         raise EngineError(f"the sandbox is not ready: {payload.decode()}")
-    attached.send(job_frame(_job(defaults, source), defaults, 0))
+    attached.send(job_frame(_job(defaults, source), defaults))
     output = {wire.STDOUT: b"", wire.STDERR: b""}
     for kind, payload in frames:
         if kind in output:

@@ -16,6 +16,7 @@ import logging
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Literal
 
+from actors import cause
 from actors.acceptance import acceptance
 from actors.actor import Actor, Context
 from actors.early_controls import EarlyControls
@@ -62,6 +63,9 @@ if TYPE_CHECKING:
     )
 
 log = logging.getLogger("warmbox.queue")
+
+CANCELLED = JobResult(Outcome.CANCELLED, message=cause.CANCELLED)
+"""The end of a job whose container has not lived to tell it."""
 
 ENDED_MAX = 10_000
 """Ended jobs that are remembered, in case that their ack was lost on its way."""
@@ -270,7 +274,7 @@ class LanguageQueue(Actor):
         if entry is None or entry.container != message.container:
             return  # stale: it is elsewhere by now
         if entry.cancelled:
-            self._finish(entry, JobResult(Outcome.CANCELLED))
+            self._finish(entry, CANCELLED)
             return
         self._wait_again(entry)
         self._settle()
@@ -290,7 +294,7 @@ class LanguageQueue(Actor):
     def _restart(self, entry: Entry) -> None:
         entry.begun += 1
         if entry.cancelled:
-            self._finish(entry, JobResult(Outcome.CANCELLED))
+            self._finish(entry, CANCELLED)
         elif entry.begun >= self._attempts_max:
             self._give_up(entry)
         else:
@@ -382,4 +386,5 @@ class LanguageQueue(Actor):
         job = entry.lease.job
         self._backlog.remove(job.client, job.id)
         usage = Usage(queue_ms=round((self.now() - entry.since) * 1e3, 3))
-        self._finish(entry, JobResult(Outcome.CANCELLED, usage=usage))
+        text = cause.CANCELLED_WAITING
+        self._finish(entry, JobResult(Outcome.CANCELLED, usage=usage, message=text))

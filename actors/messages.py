@@ -23,6 +23,15 @@ class SourceFile:
 
 
 @dataclass(frozen=True, slots=True)
+class CompileLimits:
+    """What the compile step of one job may use, already capped by the settings."""
+
+    wall_time_s: float
+    cpu_time_s: float
+    memory_mb: int
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """What one job may use, already capped by the settings.
 
@@ -41,6 +50,8 @@ class Limits:
     """Descriptors that each of its processes may have at once."""
     stack_kb: int = 8192
     """Of each process's main thread, in KiB, and of the C library's other threads."""
+    compile: CompileLimits | None = None
+    """None leaves a compile step what its language says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +91,31 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class CompileUsage:
+    """What the compile step used. None means not measured."""
+
+    wall_ms: float | None = None
+    cpu_ms: float | None = None
+    memory_kb: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CompileResult:
     """How the compile step ended; its output travels as events."""
 
     outcome: Outcome
     exit_code: int | None
     signal: int | None
+    usage: CompileUsage = CompileUsage()
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a job used. None means not measured, because it did not get so far."""
+    """What a job's run used. None means not measured, or that it did not get so far."""
 
     queue_ms: float | None = None
     compile_ms: float | None = None
+    """The compile step's wall time: `CompileUsage` has the rest of it."""
     wall_ms: float | None = None
     cpu_ms: float | None = None
     memory_kb: int | None = None
@@ -546,9 +568,13 @@ class MemorySet:
 
 @dataclass(frozen=True, slots=True)
 class MemoryRefused:
-    """The engine could not change the memory limit of the container that runs."""
+    """The engine could not change the memory limit of the container that runs.
+
+    refused: it is there, and has answered that it would not.
+    """
 
     reason: str
+    refused: bool = False
 
 
 # --------------------------------------------------------------- supervision

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from actors.messages import CompileResult, JobResult, Outcome, Usage
+from actors.cause import cause_of
+from actors.messages import CompileResult, CompileUsage, JobResult, Outcome, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from actors.bounds import Bounds
 
 STOPPED = {
     "wall": Outcome.TIMED_OUT,
@@ -40,24 +43,29 @@ def step_outcome(evidence: Mapping[str, Any], oom: int) -> Outcome:
     return Outcome.FAILURE
 
 
-def job_result(done: Mapping[str, Any], queued_s: float) -> JobResult:
+def job_result(done: Mapping[str, Any], queued_s: float, bounds: Bounds) -> JobResult:
     """Return the result of a job from its DONE frame.
 
+    bounds: those of its last step.
     Raises KeyError or TypeError when the frame is not what a runner sends: what is in
     it is reckoned with, and shown to clients.
     """
-    _check_figures(done, "oom", "cpu_ms", "memory_kb")
+    _check_figures(done, "oom")
     if done["oom"] is None or not isinstance(done["truncated"], bool):
         raise TypeError("no counter, or no flag")
     compiled = done["compile"]
     at_compile = done["phase"] == "compile"
     outcome = step_outcome(done, done["oom"])
+    message = cause_of(outcome, done, bounds)
     compile_result = None
     if compiled is not None:
         compile_result = CompileResult(
             step_outcome(compiled, done["oom"] if at_compile else 0),
             compiled["exit_code"],
             compiled["signal"],
+            CompileUsage(
+                compiled["wall_ms"], compiled["cpu_ms"], compiled["memory_kb"]
+            ),
         )
     if at_compile and outcome in {Outcome.FAILURE, Outcome.SIGNALLED}:
         outcome = Outcome.COMPILE_FAILED
@@ -70,10 +78,11 @@ def job_result(done: Mapping[str, Any], queued_s: float) -> JobResult:
             queue_ms=round(queued_s * 1e3, 3),
             compile_ms=None if compiled is None else compiled["wall_ms"],
             wall_ms=None if at_compile else done["wall_ms"],
-            cpu_ms=done["cpu_ms"],
-            memory_kb=done["memory_kb"],
+            cpu_ms=None if at_compile else done["cpu_ms"],
+            memory_kb=None if at_compile else done["memory_kb"],
         ),
         truncated=done["truncated"],
+        message=message,
     )
 
 
@@ -87,7 +96,12 @@ def unheard_result(
     """
     said = {"cpu_ms": None, "memory_kb": None, **verdict}
     _check_figures(said, "cpu_ms", "memory_kb")
-    charged = replace(usage, cpu_ms=said["cpu_ms"], memory_kb=said["memory_kb"])
+    charges = said["cpu_ms"], said["memory_kb"]
+    if usage.compile_ms is not None:
+        compilers = CompileUsage(usage.compile_ms, *charges)
+        compiled = CompileResult(outcome, None, None, compilers)
+        return JobResult(outcome, compile=compiled, usage=usage, message=message)
+    charged = replace(usage, cpu_ms=charges[0], memory_kb=charges[1])
     return JobResult(outcome, usage=charged, message=message)
 
 
@@ -112,7 +126,7 @@ def scrub_seconds(
 
 
 def _check(evidence: Mapping[str, Any]) -> None:
-    _check_figures(evidence, "exit_code", "signal", "wall_ms")
+    _check_figures(evidence, "exit_code", "signal", "wall_ms", "cpu_ms", "memory_kb")
     for name in ("exit_code", "signal"):
         if isinstance(evidence[name], float):
             raise TypeError(f"{name} is not whole")

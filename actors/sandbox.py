@@ -6,15 +6,21 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from actors.bounds import (
+    COMPILE_RLIMITS,
+    MIB,
+    bounds_of,
+    memory_mb_of,
+)
 from images import wire
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from actors.bounds import Phase
     from actors.messages import Job, Limits
-    from images.catalog import Language, LanguageLimits
+    from images.catalog import Language, LanguageLimits, Step
 
-MIB = 1 << 20
 BOX_GID = 990
 """The group that may make directories in /box; images/launcher.py has it too."""
 
@@ -32,23 +38,15 @@ OVERHEAD_MB = 48
 SYSCTLS = {"net.ipv4.tcp_max_tw_buckets": "0"}
 """Else what a closed connection leaves for a minute would cost the container."""
 
-COMPILE_RLIMITS = {"FSIZE": 64 * MIB, "NOFILE": 1024, "STACK": 64 * MIB}
-"""What a compile step has, in bytes and descriptors, whatever its job asks for.
-
-A linker with few descriptors fails, the smallest program of Go is a file of 1.5 MB, and
-gcc raises its own stack to just this, if it may, to read what is deeply nested.
-"""
-
 SET_AT_START = {
-    ("fork", "run"): ("processes", "stack_kb"),
-    ("exec", "run"): ("processes", "stack_kb", "file_size_kb", "open_files"),
-    ("exec", "compile"): ("processes", "memory_mb"),
+    "fork": ("processes", "stack_kb"),
+    "exec": ("processes", "stack_kb", "file_size_kb", "open_files"),
 }
-"""The limits that what waits has from its start, by its way of waiting and its step.
+"""The limits that an interpreter that waits has from its start, by its way of waiting.
 
 A fork gets all of them with its job, but by then its C library knows the stack's, which
-it gives to each thread. A compiler's own are the same for all jobs, but it has chosen
-the size of its heap.
+it gives to each thread. A compiler's own are the same for all jobs, but for its memory,
+by which it has chosen the size of its heap.
 """
 
 MASKED = (
@@ -146,7 +144,7 @@ def runner_config(
             "uid_count": config.uids,
             "warm": warm and asdict(warm),
             "env": dict(language.env),
-            "processes": defaults.processes,
+            "processes": waiting_processes(defaults),
             "rlimits": COMPILE_RLIMITS
             if warm and warm.step == "compile"
             else rlimits(language.limits),
@@ -154,6 +152,14 @@ def runner_config(
             "scrub_s": config.scrub_s,
         }
     )
+
+
+def waiting_processes(defaults: LanguageDefaults) -> int:
+    """Return how many processes what waits for a job may have."""
+    warm, compiler = defaults.language.warm, defaults.language.limits.compile
+    if warm and compiler and warm.step == "compile":
+        return compiler.processes
+    return defaults.processes
 
 
 def container_options(
@@ -271,12 +277,13 @@ JOB_BYTES_MAX = wire.FRAME_BYTES_MAX
 def job_frame(
     job: Job,
     defaults: LanguageDefaults,
-    compile_wall_s: float,
     waits_in_mb: int | None = None,
     others_wait: bool = False,
+    asks: bool = False,
 ) -> bytes:
     """Return the JOB frame of a job.
 
+    asks: whether the runner is to wait for GO before the last step.
     waits_in_mb: the container's memory when what waits in it was started; None is the
     language's own.
     others_wait: see `RunJob`; then this one's end may come along with READY.
@@ -286,25 +293,24 @@ def job_frame(
     main = names[0]
     limits = job.limits
     steps = []
-    for phase, step in (("compile", language.compile), ("run", language.run)):
+    phases: dict[Phase, Step | None]
+    phases = {"compile": language.compile, "run": language.run}
+    for phase, step in phases.items():
         if step is None:
             continue
-        wall_s = limits.wall_time_s
-        cpu_s = limits.cpu_time_s
-        kernels = rlimits(limits)
-        if phase == "compile":
-            wall_s = cpu_s = compile_wall_s
-            kernels = COMPILE_RLIMITS
+        bounds = bounds_of(phase, limits, language)
         steps.append(
             {
                 "phase": phase,
                 "argv": step.expand(main, names, job.args),
-                "wall_s": wall_s,
-                "cpu_s": cpu_s,
-                "output_bytes": limits.output_kb * 1024,
-                "rlimits": kernels,
+                "wall_s": bounds.wall_time_s,
+                "cpu_s": bounds.cpu_time_s,
+                "output_bytes": bounds.output_kb * 1024,
+                "processes": bounds.processes,
+                "rlimits": COMPILE_RLIMITS if phase == "compile" else rlimits(limits),
             }
         )
+    steps[-1]["asks"] = asks
     header = {
         "files": [(file.name, len(file.content)) for file in job.files],
         "stdin_open": job.stdin_open,
@@ -330,16 +336,11 @@ def is_warm(
     language = defaults.language
     if language.warm is None or job.env or job.files[0].name != language.main:
         return False
-    names = SET_AT_START[language.warm.kind, language.warm.step]
-    if "memory_mb" in names and waits_in_mb not in {None, job.limits.memory_mb}:
-        return False
+    compiler = language.limits.compile
+    if compiler and language.warm.step == "compile":
+        waits_in_mb = compiler.memory_mb if waits_in_mb is None else waits_in_mb
+        return waits_in_mb == memory_mb_of(job.limits, language)
+    names = SET_AT_START[language.warm.kind]
     return all(
         getattr(job.limits, name) == getattr(language.limits, name) for name in names
     )
-
-
-def compile_wall_s(language: Language) -> float:
-    """Return the time that the language's compile step may take, 0 without one."""
-    if language.compile is None:
-        return 0.0
-    return language.compile.wall_time_s or language.limits.wall_time_s

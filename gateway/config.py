@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 
-from actors.messages import Limits
+from actors.messages import CompileLimits, Limits
 
 IpNetwork = IPv4Network | IPv6Network
 
@@ -16,6 +16,7 @@ _CAPS = Limits(
     output_kb=8192,
     processes=256,
     stack_kb=262_144,
+    compile=CompileLimits(wall_time_s=60, cpu_time_s=30, memory_mb=1024),
 )
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from actors.messages import Limits, SourceFile
+from actors.messages import CompileLimits, Limits, SourceFile
 from gateway.names import find_clash
 from gateway.problems import Problem
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 # The kernel gives a program 128 KiB for one word and some more for all of them.
 _WORDS_BYTES_MAX = 65536
-_LIMITS = tuple(field.name for field in fields(Limits))
+_COMPILE_LIMITS = tuple(field.name for field in fields(CompileLimits))
+_LIMITS = tuple(field.name for field in fields(Limits) if field.name != "compile")
 
 Errors = Iterator[tuple[str, str]]
 
@@ -84,10 +85,16 @@ class Drafter:
         yield "language", f"unknown language {name[:40]!r}; {hint}"
 
     def _check_caps(self, request: JobRequest) -> Errors:
-        for name in _LIMITS:
-            cap = getattr(self._config.caps, name)
-            if getattr(request.limits, name) > cap:
-                yield f"limits.{name}", f"must be at most {cap}"
+        asked, caps = request.limits, self._config.caps
+        groups = (
+            ("limits", asked, caps, _LIMITS),
+            ("limits.compile", asked.compile, caps.compile, _COMPILE_LIMITS),
+        )
+        for group, limits, most, names in groups:
+            for name in names:
+                cap = getattr(most, name)
+                if getattr(limits, name) > cap:
+                    yield f"{group}.{name}", f"must be at most {cap}"
 
     def _check_sizes(self, request: JobRequest, files: tuple[SourceFile, ...]) -> None:
         config = self._config
@@ -97,11 +104,22 @@ class Drafter:
             raise _too_large("stdin", config.stdin_kb_max)
 
     def _limits(self, request: JobRequest, language: Language) -> Limits:
-        chosen = {}
-        for name in _LIMITS:
-            given = getattr(request.limits, name) or getattr(language.limits, name)
-            chosen[name] = min(given, getattr(self._config.caps, name))
-        return Limits(**chosen)
+        asked, own, caps = request.limits, language.limits, self._config.caps
+        compiler = None
+        if own.compile is not None:
+            chosen = _choose(_COMPILE_LIMITS, asked.compile, own.compile, caps.compile)
+            compiler = CompileLimits(**chosen)
+        return Limits(**_choose(_LIMITS, asked, own, caps), compile=compiler)
+
+
+def _choose(
+    names: Iterable[str], asked: object, own: object, caps: object
+) -> dict[str, Any]:
+    """Return each limit as it was asked for, or the language's own, within the caps."""
+    return {
+        name: min(getattr(asked, name) or getattr(own, name), getattr(caps, name))
+        for name in names
+    }
 
 
 def _check_words(request: JobRequest) -> Errors:

@@ -115,10 +115,19 @@ class FileRequest(_Model):
         return self.content.encode()
 
 
+class CompileLimitsRequest(_Model):
+    """What a compile step may use; 0 stands for the language's default."""
+
+    wall_time_s: float = _optional(0, ge=0.1)
+    cpu_time_s: float = _optional(0, ge=0.1)
+    memory_mb: Whole = _optional(0, ge=16)
+
+
 class LimitsRequest(_Model):
     """What the job may use; 0 stands for the language's default.
 
-    A compile step keeps bounds of its own on files, descriptors and its stack.
+    A compile step has limits of its own, whatever its program may use: `compile` asks
+    for others, and means nothing to a language that has no such step.
     """
 
     wall_time_s: float = _optional(0, ge=0.1)
@@ -129,6 +138,7 @@ class LimitsRequest(_Model):
     file_size_kb: Whole = _optional(0, ge=1)
     open_files: Whole = _optional(0, ge=8)
     stack_kb: Whole = _optional(0, ge=128)
+    compile: CompileLimitsRequest = CompileLimitsRequest()
 
 
 class JobRequest(_Model):

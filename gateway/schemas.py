@@ -37,7 +37,10 @@ def schemas(config: GatewayConfig, names: Iterable[str]) -> dict[str, Schema]:
         "Event": object_of({"event": {"enum": [*_EVENTS]}, "data": _DATA}, {"id": _ID}),
         "Compile": object_of({"output": TEXT, **_COMPILE}),
         "Usage": object_of(_USAGE),
-        "Limits": object_of(_LIMITS),
+        "CompileUsage": object_of(_COMPILE_USAGE),
+        "Limits": object_of({**_LIMITS, "compile": or_null(ref("CompilerLimits"))}),
+        "CompilerLimits": object_of({**_COMPILE_CAPS, **_COMPILER_LIMITS}),
+        "Caps": object_of({**_LIMITS, "compile": object_of(_COMPILE_CAPS)}),
         "Language": object_of(_LANGUAGE),
         "Languages": object_of({"languages": list_of(ref("Language")), **_CAPS}),
         "Health": object_of({"status": {"const": "ok"}}),
@@ -52,8 +55,10 @@ def schemas(config: GatewayConfig, names: Iterable[str]) -> dict[str, Schema]:
 def _request_schemas(config: GatewayConfig, names: Iterable[str]) -> dict[str, Schema]:
     job = JobRequest.model_json_schema(ref_template=ref("{model}")["$ref"])
     parts: dict[str, Schema] = job.pop("$defs")
-    for name, cap in asdict(config.caps).items():
-        parts["LimitsRequest"]["properties"][name]["maximum"] = cap
+    caps = asdict(config.caps)
+    for part, most in (("CompileLimits", caps.pop("compile")), ("Limits", caps)):
+        for name, cap in most.items():
+            parts[f"{part}Request"]["properties"][name]["maximum"] = cap
     fields = job["properties"]
     fields["language"]["enum"] = sorted(names)
     fields["files"]["maxItems"] = config.files_max
@@ -130,10 +135,16 @@ _FILES_EXAMPLE: Schema = {
     "env": {"MODE": "test"},
 }
 _OUTCOME: Schema = {"enum": [outcome.value for outcome in Outcome]}
-_COMPILE: Schema = {
+_END: Schema = {
     "outcome": _OUTCOME,
     "exit_code": or_null({"type": "integer"}),
     "signal": or_null({"type": "integer"}),
+}
+_COMPILE: Schema = {**_END, "usage": ref("CompileUsage")}
+_COMPILE_USAGE: Schema = {
+    "wall_ms": or_null(NUMBER),
+    "cpu_ms": or_null(NUMBER),
+    "memory_kb": or_null(COUNT),
 }
 _USAGE: Schema = {
     "queue_ms": or_null(NUMBER),
@@ -152,6 +163,12 @@ _LIMITS: Schema = {
     "open_files": COUNT,
     "stack_kb": COUNT,
 }
+_COMPILE_CAPS: Schema = {
+    "wall_time_s": NUMBER,
+    "cpu_time_s": NUMBER,
+    "memory_mb": COUNT,
+}
+_COMPILER_LIMITS: Schema = {"output_kb": COUNT, "processes": COUNT}
 _STREAM: Schema = {"enum": ["stdout", "stderr"]}
 _EVENTS: dict[str, Schema] = {
     "queued": object_of({"position": COUNT}),
@@ -162,7 +179,7 @@ _EVENTS: dict[str, Schema] = {
     "stderr": object_of({"text": TEXT}),
     "finished": object_of(
         {
-            **_COMPILE,
+            **_END,
             "compile": or_null(object_of(_COMPILE)),
             "usage": ref("Usage"),
             "truncated": FLAG,
@@ -178,7 +195,7 @@ _DATA: Schema = {
     "contentSchema": {"anyOf": [*_EVENTS.values()]},
 }
 _ID: Schema = {"type": "string", "pattern": "^[0-9]+$"}
-_CAPS: Schema = {"caps": ref("Limits")}
+_CAPS: Schema = {"caps": ref("Caps")}
 _HEAD: Schema = {
     "id": TEXT,
     "state": {"enum": ["queued", "running", "done"]},
@@ -193,8 +210,7 @@ _JOB: Schema = {
         "description": "The job's turn while it is queued, if it is known.",
     },
     "attempt": COUNT,
-    **_COMPILE,
-    "outcome": _OUTCOME,
+    **_END,
     "stdout": TEXT,
     "stderr": TEXT,
     "compile": or_null(ref("Compile")),

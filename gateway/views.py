@@ -115,6 +115,11 @@ def _compile(compiled: CompileResult) -> dict[str, Any]:
         "outcome": compiled.outcome.value,
         "exit_code": compiled.exit_code,
         "signal": compiled.signal,
+        "usage": {
+            "wall_ms": _rounded(compiled.usage.wall_ms),
+            "cpu_ms": _rounded(compiled.usage.cpu_ms),
+            "memory_kb": compiled.usage.memory_kb,
+        },
     }
 
 

@@ -37,8 +37,6 @@ class Step:
     """A command inside the container, with placeholders."""
 
     argv: tuple[str, ...]
-    # None: the job's own limit holds.
-    wall_time_s: float | None = None
 
     def expand(self, main: str, files: Sequence[str], args: Sequence[str]) -> list[str]:
         """Return the command for a job of these `files`, the first of them `main`.
@@ -99,6 +97,17 @@ class Warm:
 
 
 @dataclass(frozen=True, slots=True)
+class CompilerLimits:
+    """What a compile step gets when its job asks for nothing."""
+
+    wall_time_s: float
+    cpu_time_s: float
+    memory_mb: int
+    output_kb: int
+    processes: int
+
+
+@dataclass(frozen=True, slots=True)
 class LanguageLimits:
     """What a job gets when it asks for nothing, and what a container is made with."""
 
@@ -110,6 +119,8 @@ class LanguageLimits:
     file_size_kb: int
     open_files: int
     stack_kb: int
+    compile: CompilerLimits | None = None
+    # None: there is no such step.
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +251,7 @@ def _load_language(folder: Path, defaults: DefaultsTable) -> Language:
     compiles = warm is not None and warm.step == "compile"
     if warm and compiles and (warm.kind == "fork" or not checked.compile):
         raise CatalogError(f"{file}: warm.step: no compiler can wait in this way")
+    limits = checked.limits.model_dump()
     return Language(
         name=folder.name,
         title=checked.title,
@@ -250,7 +262,7 @@ def _load_language(folder: Path, defaults: DefaultsTable) -> Language:
         run=_step(checked.run, f"{file}: run"),
         warm=Warm(warm.kind, tuple(warm.argv), warm.step) if warm else None,
         env=tuple(checked.env.items()),
-        limits=LanguageLimits(**checked.limits.model_dump()),
+        limits=LanguageLimits(**limits, compile=_compiler_limits(checked)),
         **_samples(folder, PurePosixPath(checked.main).suffix),
         folder=folder,
     )
@@ -261,13 +273,20 @@ def _lay_over(own: Any, defaults: Mapping[str, Any]) -> Any:
     return {**defaults, **own} if isinstance(own, dict) else own
 
 
+def _compiler_limits(checked: LanguageTable) -> CompilerLimits | None:
+    if checked.compile is None:
+        return None
+    own = checked.compile.model_dump(exclude={"argv"}, exclude_none=True)
+    return CompilerLimits(**{"memory_mb": checked.limits.memory_mb, **own})
+
+
 def _step(table: StepTable, where: str) -> Step:
     for argument in table.argv:
         for match in _LOOKS_LIKE_PLACEHOLDER.finditer(argument):
             whole = _WHOLE_ARGUMENT.fullmatch(argument)
             if match[0] != "{stem}" and not whole:
                 raise CatalogError(f"{where}.argv: can't expand {argument!r}")
-    return Step(tuple(table.argv), table.wall_time_s)
+    return Step(tuple(table.argv))
 
 
 def _samples(folder: Path, suffix: str) -> dict[str, Sample]:

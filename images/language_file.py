@@ -23,10 +23,22 @@ class Table(BaseModel):
 
 
 class StepTable(Table):
-    """`[compile]` or `[run]`."""
+    """`[run]`."""
 
     argv: list[str] = Field(min_length=1)
-    wall_time_s: float | None = Field(default=None, gt=0)
+
+
+class CompileTable(StepTable):
+    """`[compile]`, after the defaults were laid under it.
+
+    memory_mb: the same as a program's, unless it is said.
+    """
+
+    wall_time_s: float = Field(gt=0)
+    cpu_time_s: float = Field(gt=0)
+    memory_mb: int | None = Field(default=None, gt=0)
+    output_kb: int = Field(gt=0)
+    processes: int = Field(gt=0)
 
 
 class WarmTable(Table):
@@ -57,7 +69,7 @@ class LanguageTable(Table):
     aliases: list[str] = []
     main: str = Field(pattern=r"^\w[\w.-]*\.\w+$")
     version: list[str] = Field(min_length=1)
-    compile: StepTable | None = None
+    compile: CompileTable | None = None
     run: StepTable
     warm: WarmTable | None = None
     env: dict[str, str] = {}

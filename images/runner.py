@@ -82,9 +82,10 @@ from images.runner_step import Limits, Stdin, Step
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
+    from collections.abc import Iterable
     from typing import Any, NoReturn
 
-    from images.runner_children import Child
+    from images.runner_children import Child, Exit
 
 START_S = 20
 PAUSE_S = 0.002
@@ -131,7 +132,8 @@ class Runner:
         self.bill = self.new_bill()
         self.is_told = True
         """Whether no job is without its DONE."""
-        self.compiled: Step | None = None
+        self.compiled: dict[str, object] | None = None
+        """What is to be said of the compile step, when that has succeeded."""
         self.over: Step | None = None
         """The step of this job that has ended or was stopped, until DONE tells it."""
         self.wake = self.hear_deaths()
@@ -267,29 +269,34 @@ class Runner:
         self.compiled = None
         for spec in job["steps"]:
             self.over = None
+            if spec.get("asks"):  # a host of before does not say it
+                self.host.ask_to_go_on(time.monotonic() + self.config["scrub_s"])
             step = self.run_step(job, spec, files, stdin)
-            if step.phase == "compile":
-                self.compiled = step
-            if not step.succeeded:
+            if spec is job["steps"][-1] or not step.succeeded:
                 return
+            self.compiled = {**step.evidence(), **self.charges()}
+            self.bill = self.new_bill(self.launcher.exits.values())
             files = None
 
     def done(self, step: Step) -> dict[str, object]:
         """Return what DONE is to say of a job that ended with this step."""
         self.is_told = True
-        compiled = step if step.phase == "compile" else self.compiled
+        ended = {**step.evidence(), **self.charges()}
         return {
             "phase": step.phase,
-            **step.evidence(),
-            "compile": compiled and compiled.evidence(),
+            **ended,
+            "compile": ended if step.phase == "compile" else self.compiled,
             "truncated": step.truncated,
             "oom": self.bill.ooms(),
-            **self.charges(),
         }
 
-    def new_bill(self) -> Bill:
-        """Return one for the current job, or for what is done before the first."""
-        return Bill(self.uid, self.cpu, self.oom_kills, self.next_ones_cpu_ms)
+    def new_bill(self, told: Iterable[Exit] = ()) -> Bill:
+        """Return one for a step of the current job, or for what is done before.
+
+        told: who has ended in the steps before.
+        """
+        gauges = self.cpu, self.oom_kills
+        return Bill(self.uid, *gauges, self.next_ones_cpu_ms, told)
 
     def charges(self) -> dict[str, object]:
         """Return what the job has used so far, in JSON's terms."""
@@ -351,7 +358,11 @@ class Runner:
             "files": files,
             "argv": spec["argv"],
             "env": env,
-            "limits": rlimits(job["processes"], spec["cpu_s"], spec.get("rlimits", {})),
+            "limits": rlimits(
+                spec.get("processes", job["processes"]),  # of a host of before
+                spec["cpu_s"],
+                spec.get("rlimits", {}),
+            ),
             "then": {"fork": "return", "exec": "exit"}.get(warm, "exec"),
         }
         if self.starter and not job["warm"]:

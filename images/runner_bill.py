@@ -15,16 +15,23 @@ if TYPE_CHECKING:
 
 
 class Bill:
-    """A job's CPU time, its largest process, and how often its memory ran out.
+    """A step's CPU time, its largest process, and how often its memory ran out.
 
     uid: the job's, which none of another job's processes has.
     cpu, oom_kills: of the whole container.
     others_ms: the CPU time of what is at work for the next job.
+    told: who has ended before, on another bill.
     """
 
     def __init__(
-        self, uid: int, cpu: Gauge, oom_kills: Gauge, others_ms: Callable[[], float]
+        self,
+        uid: int,
+        cpu: Gauge,
+        oom_kills: Gauge,
+        others_ms: Callable[[], float],
+        told: Iterable[Exit] = (),
     ) -> None:
+        self._told = list(told)
         self._uid = uid
         self._cpu = cpu
         self._oom_kills = oom_kills
@@ -43,7 +50,8 @@ class Bill:
 
         exits: the launcher's children that have ended. A program can make such, too.
         """
-        own = [ended.memory_kb for ended in exits if ended.uid == self._uid]
+        new = [ended for ended in exits if ended not in self._told]
+        own = [ended.memory_kb for ended in new if ended.uid == self._uid]
         return max(self._orphans_kb, *own, 0)
 
     def cpu_ms(self) -> float | None:

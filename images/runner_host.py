@@ -77,6 +77,18 @@ class Host:
                     self._switch()
             self.receive()
 
+    def ask_to_go_on(self, deadline: float) -> None:
+        """Say that a step is over, and wait until the host has seen to the next.
+
+        What comes meanwhile is for that one.
+        """
+        self.send(wire.NEXT, b"")
+        while (go := (wire.GO, b"")) not in self.frames:
+            if not wait_for_more(deadline):
+                raise Dirty("the host does not answer")
+            self.receive()
+        self.frames.remove(go)
+
     def send(self, kind: int, payload: bytes) -> None:
         """Write one frame, behind those that are held back."""
         self._held += wire.encode(kind, payload)
@@ -114,6 +126,13 @@ class Host:
     def send_json(self, kind: int, message: object) -> None:
         """Write one frame with a JSON payload."""
         self.send(kind, runner_json.dumps(message))
+
+
+def wait_for_more(deadline: float) -> bool:
+    """Wait until the host has said something more; False when time is up."""
+    poller = select.poll()
+    poller.register(_STDIN, select.POLLIN)
+    return bool(poller.poll(max(0, deadline - time.monotonic()) * 1000))
 
 
 def wait_readable(*fds: int, deadline: float) -> bool:

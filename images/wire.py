@@ -25,6 +25,9 @@ CANCEL = 4
 SWITCH = 5
 """What follows goes through the socket that the first READY spoke of, both ways."""
 
+GO = 6
+"""The answer to NEXT: go on with the job's next step."""
+
 # Runner to host. Payloads: raw bytes for the output kinds, JSON for the others.
 READY = 16
 PHASE = 17
@@ -32,9 +35,12 @@ STDOUT = 18
 STDERR = 19
 DONE = 20
 DIRTY = 21
+NEXT = 22
+"""A step that succeeded is over, and the next may have another amount of memory. The
+runner waits for GO."""
 
-HOST_KINDS = frozenset((JOB, STDIN, STDIN_END, CANCEL, SWITCH))
-RUNNER_KINDS = frozenset((READY, PHASE, STDOUT, STDERR, DONE, DIRTY))
+HOST_KINDS = frozenset((JOB, STDIN, STDIN_END, CANCEL, SWITCH, GO))
+RUNNER_KINDS = frozenset((READY, PHASE, STDOUT, STDERR, DONE, DIRTY, NEXT))
 
 
 class ProtocolError(Exception):

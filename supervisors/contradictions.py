@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from actors.sandbox import JOB_BYTES_MAX
 from supervisors.broker_url import EMBEDDED
-from supervisors.settings_model import Caps
+from supervisors.settings_model import DefaultLimits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -50,7 +50,7 @@ def contradictions(written: Written) -> Iterator[str]:
 
 
 def _caps(written: Written) -> Iterator[str]:
-    pairs = [(f"limits.{name}", f"caps.{name}") for name in Caps.model_fields]
+    pairs = [(f"limits.{name}", f"caps.{name}") for name in DefaultLimits.model_fields]
     pairs += [
         ("pool.warm", "pool.max"),
         ("http.source_kb_max", "http.body_kb_max"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from actors.sandbox import LanguageDefaults, SandboxConfig
 from images.catalog import Catalog
@@ -11,8 +11,8 @@ from images.catalog import Catalog
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from images.catalog import Language
-    from supervisors.settings_model import Settings
+    from images.catalog import CompilerLimits, Language
+    from supervisors.settings_model import CompileCaps, Settings
 
 
 class UnknownLanguageError(ValueError):
@@ -60,21 +60,31 @@ def effective_catalog(
 def with_limits(language: Language, settings: Settings) -> Language:
     """Return the language with the settings' default limits, within the caps."""
     own = settings.limits.model_dump(exclude_none=True)
-    caps = settings.caps.model_dump()
-    limits = {
+    caps = settings.caps.model_dump(exclude={"compile"})
+    limits: dict[str, Any] = {
         name: min(own.get(name, getattr(language.limits, name)), cap)
         for name, cap in caps.items()
     }
+    if language.limits.compile is not None:
+        limits["compile"] = _within(language.limits.compile, settings.caps.compile)
     return replace(language, limits=replace(language.limits, **limits))
+
+
+def _within(limits: CompilerLimits, caps: CompileCaps) -> CompilerLimits:
+    capped = {
+        name: min(getattr(limits, name), cap) for name, cap in caps.model_dump().items()
+    }
+    return replace(limits, **capped)
 
 
 def language_defaults(language: Language) -> LanguageDefaults:
     """Return the language as its containers need it."""
+    compiler = language.limits.compile
     return LanguageDefaults(
         language=language,
         image=f"warmbox/{language.name}:latest",
         processes=language.limits.processes,
-        memory_mb=language.limits.memory_mb,
+        memory_mb=(compiler or language.limits).memory_mb,
     )
 
 

@@ -120,6 +120,14 @@ class DefaultLimits(_Group):
     stack_kb: StackKb | None = None
 
 
+class CompileCaps(_Group):
+    """The most that a job may ask for its compile step."""
+
+    wall_time_s: Seconds = 60
+    cpu_time_s: Seconds = 30
+    memory_mb: MemoryMb = 1024
+
+
 class Caps(_Group):
     """The most that a job may ask for."""
 
@@ -132,6 +140,7 @@ class Caps(_Group):
     open_files: OpenFiles = 1024
     stack_kb: StackKb = 262_144
     """What it uses of it counts as memory: a large one is no more than a promise."""
+    compile: CompileCaps = CompileCaps()
 
 
 class Http(_Group):

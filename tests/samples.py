@@ -8,11 +8,19 @@ from typing import Any
 
 from actors.messages import Job, JobEvent, Lease, Limits, RunJob, SourceFile
 from actors.sandbox import LanguageDefaults, SandboxConfig
-from images.catalog import Language, LanguageLimits, Sample, Step, Warm
+from images.catalog import (
+    CompilerLimits,
+    Language,
+    LanguageLimits,
+    Sample,
+    Step,
+    Warm,
+)
 
 LIMITS = Limits(
     wall_time_s=5, cpu_time_s=4, memory_mb=256, output_kb=1024, processes=64
 )
+OWN_LIMITS = LanguageLimits(256, 64, 5, 4, 1024, 65_536, 1024, 8192)
 SAMPLE = Sample(Path("hello"), "hello")
 
 PYTHON = Language(
@@ -25,7 +33,7 @@ PYTHON = Language(
     run=Step(("python3", "{main}", "{args}")),
     warm=Warm("fork", ("python3", "main.py")),
     env=(("LANG", "C.UTF-8"),),
-    limits=LanguageLimits(256, 64, 5, 4, 1024, 65_536, 1024, 8192),
+    limits=OWN_LIMITS,
     hello=SAMPLE,
     echo=SAMPLE,
     fail=SAMPLE,
@@ -36,7 +44,8 @@ C = replace(
     name="c",
     aliases=("gcc",),
     main="main.c",
-    compile=Step(("gcc", "{sources:.c}"), 10),
+    compile=Step(("gcc", "{sources:.c}")),
+    limits=replace(OWN_LIMITS, compile=CompilerLimits(30, 10, 256, 1024, 64)),
     run=Step(("./a.out", "{args}")),
     warm=None,
 )

@@ -22,6 +22,7 @@ from actors.messages import (
     Accepted,
     CancelJob,
     CompileResult,
+    CompileUsage,
     EventBody,
     Finished,
     JobControl,
@@ -174,7 +175,13 @@ def _outcome(one: Document) -> Outcome:
 
 def _compile(one: Document) -> CompileResult:
     exit_code, signal = whole_figure(one, "exit_code"), whole_figure(one, "signal")
-    return CompileResult(_outcome(one), exit_code, signal)
+    used = document(one.get("usage", {}), "usage")  # a worker of before says none
+    usage = CompileUsage(
+        wall_ms=figure(used, "wall_ms"),
+        cpu_ms=figure(used, "cpu_ms"),
+        memory_kb=whole_figure(used, "memory_kb"),
+    )
+    return CompileResult(_outcome(one), exit_code, signal, usage)
 
 
 def _usage(one: Document) -> Usage:

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from actors.broker.codec import CodecError, dump, from_base64, load, to_base64
 from actors.broker.fields import NUMBER_MAX, TIME_MAX
-from actors.messages import Job, Limits, SourceFile
+from actors.messages import CompileLimits, Job, Limits, SourceFile
 
 ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -56,6 +57,7 @@ def encode_job(job: Job) -> bytes:
                 "output_kb": job.limits.output_kb,
                 "processes": job.limits.processes,
                 **{name: getattr(job.limits, name) for name in ADDED_LIMITS},
+                **_compile_document(job.limits.compile),
             },
             "created_at": job.created_at,
             "fingerprint": job.fingerprint,
@@ -94,6 +96,10 @@ def _to_text(data: bytes) -> tuple[str, str]:
         return data.decode(), "utf-8"
     except UnicodeDecodeError:
         return to_base64(data), "base64"
+
+
+def _compile_document(limits: CompileLimits | None) -> dict[str, Any]:
+    return {} if limits is None else {"compile": asdict(limits)}
 
 
 def _file_document(file: SourceFile) -> dict[str, str]:
@@ -198,6 +204,16 @@ def _limits(document: Document) -> Limits:
         output_kb=_whole(document, "output_kb"),
         processes=_whole(document, "processes"),
         **{name: _whole(document, name) for name in ADDED_LIMITS if name in document},
+        compile=_compile_limits(document) if "compile" in document else None,
+    )
+
+
+def _compile_limits(document: Document) -> CompileLimits:
+    limits = _typed(document, "compile", dict)
+    return CompileLimits(
+        wall_time_s=_number(limits, "wall_time_s", above=0),
+        cpu_time_s=_number(limits, "cpu_time_s", above=0),
+        memory_mb=_whole(limits, "memory_mb"),
     )
 
 

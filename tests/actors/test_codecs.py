@@ -29,6 +29,7 @@ from actors.messages import (
     Accepted,
     CancelJob,
     CompileResult,
+    CompileUsage,
     Finished,
     Job,
     JobEvent,
@@ -85,7 +86,14 @@ results = st.builds(
     outcomes,
     st.none() | st.integers(0, 255),
     st.none() | st.integers(1, 64),
-    st.none() | st.builds(CompileResult, outcomes, st.none(), st.none()),
+    st.none()
+    | st.builds(
+        CompileResult,
+        outcomes,
+        st.none(),
+        st.none(),
+        st.just(CompileUsage(1.5, None, 7)),
+    ),
     st.builds(
         Usage,
         milliseconds,
@@ -170,6 +178,7 @@ def test_the_least_that_is_a_job() -> None:
 
 def test_a_message_of_before_a_limit_could_be_asked_for_has_its_default() -> None:
     found = document(limits=asdict(LIMITS))
+    assert found["limits"].pop("compile") is None
     declared = SCHEMA["properties"]["limits"]
     added = set(found["limits"]) - set(declared["required"])
     assert added == {"file_size_kb", "open_files", "stack_kb"}

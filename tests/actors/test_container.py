@@ -631,6 +631,7 @@ def test_a_compiler_that_waits_has_its_heap_by_the_limit_that_it_found(
     warm = Warm("exec", ("cc",), "compile")
     box = Box(world, replace(C, warm=warm))
     found = []
+    # The second job's program has less, and what waits for the third is started so.
     for number, memory_mb in enumerate((256, 64, 256, 256)):
         job = make_job(
             f"j{number}",
@@ -641,8 +642,62 @@ def test_a_compiler_that_waits_has_its_heap_by_the_limit_that_it_found(
         box.idle().tell(make_run(job))
         ((_, payload),) = box.twin.take()
         found.append(json.loads(wire.unpack_job(payload)[0])["warm"])
+        box.twin.say(wire.PHASE, {"phase": "compile"})
+        if memory_mb == 64:
+            box.twin.say(wire.NEXT)
+            assert box.twin.take_kinds() == [wire.GO]
         box.twin.done()
-    assert found == [True, False, False, True]
+    assert found == [True, True, False, True]
+
+
+def compiled(**limits: Any) -> Job:
+    files = (SourceFile("main.c", b""),)
+    return make_job(language="c", files=files, limits=replace(LIMITS, **limits))
+
+
+def asks(box: Box) -> bool:
+    """Tell whether the runner, which has just got a job, is to ask for memory."""
+    ((_, payload),) = box.twin.take()
+    return json.loads(wire.unpack_job(payload)[0])["steps"][-1]["asks"] is True
+
+
+def test_a_program_has_its_memory_when_its_compiler_has_had_its_own(
+    world: World,
+) -> None:
+    box = Box(world, C).busy(compiled(memory_mb=16))
+    assert asks(box)
+    box.twin.say(wire.PHASE, {"phase": "compile"})
+    assert box.engine.memory_mb == []
+    box.twin.say(wire.NEXT)
+    assert box.twin.take_kinds() == [wire.GO]
+    assert box.engine.memory_mb == [16]
+
+
+def test_nobody_asks_where_compiler_and_program_have_the_same(world: World) -> None:
+    box = Box(world, C).busy(compiled())
+    assert not asks(box)
+    box.twin.say(wire.PHASE, {"phase": "compile"})
+    box.twin.say(wire.NEXT)  # it has no business to
+    assert not box.is_alive()
+
+
+def test_where_memory_cannot_change_both_steps_have_the_most(world: World) -> None:
+    box = Box(world, C, runtime="runsc").busy(compiled(memory_mb=512))
+    assert box.engine.memory_mb == [512]
+    assert not asks(box)
+
+
+def test_a_program_for_which_there_is_too_much_in_it_is_out_of_memory(
+    world: World,
+) -> None:
+    box = Box(world, C).busy(compiled(memory_mb=16))
+    box.twin.say(wire.PHASE, {"phase": "compile"})
+    box.engine.memory_fault = "device or resource busy"
+    box.twin.say(wire.NEXT)
+    (end,) = box.ends()
+    assert end.outcome is Outcome.OUT_OF_MEMORY
+    assert end.message == "Ended at the limit of 16 MB of memory."
+    assert not box.is_alive()
 
 
 def test_what_is_said_meanwhile_follows_the_job(box: Box) -> None:

@@ -9,14 +9,12 @@ from typing import Any
 import pytest
 from samples import CONFIG, LIMITS, PYTHON, C, make_defaults, make_job
 
-from actors.messages import Job, SourceFile
+from actors.bounds import COMPILE_RLIMITS, MIB, bounds_of, memory_changes
+from actors.messages import CompileLimits, Job, SourceFile
 from actors.sandbox import (
-    COMPILE_RLIMITS,
     GVISOR_PIDS,
-    MIB,
     OVERHEAD_MB,
     OVERHEAD_PIDS,
-    compile_wall_s,
     container_options,
     is_warm,
     job_frame,
@@ -165,7 +163,7 @@ def test_a_compiled_language_may_have_nothing_that_waits() -> None:
 
 
 def unpacked(job: Job, defaults: Any = None) -> tuple[dict[str, Any], bytes]:
-    frame = job_frame(job, defaults or make_defaults(), 10)
+    frame = job_frame(job, defaults or make_defaults())
     decoder = wire.Decoder(wire.HOST_KINDS, wire.FRAME_BYTES_MAX)
     ((kind, payload),) = decoder.feed(frame)
     assert kind == wire.JOB
@@ -195,7 +193,9 @@ def test_a_job_is_sent_with_its_files_stdin_and_limits() -> None:
                 "wall_s": 5,
                 "cpu_s": 4,
                 "output_bytes": 1024 * 1024,
+                "processes": 7,
                 "rlimits": {"FSIZE": 3072, "NOFILE": 8, "STACK": 204_800},
+                "asks": False,
             }
         ],
         "warm": False,
@@ -209,14 +209,15 @@ def test_a_compiled_job_is_first_compiled_within_the_languages_time() -> None:
     header, _ = unpacked(job, make_defaults(C))
     compiling, running = header["steps"]
     assert (compiling["phase"], compiling["argv"]) == ("compile", ["gcc", "main.c"])
-    assert (compiling["wall_s"], compiling["cpu_s"]) == (10, 10)
+    assert (compiling["wall_s"], compiling["cpu_s"]) == (30, 10)
     assert (running["phase"], running["argv"]) == ("run", ["./a.out", "x"])
     assert (running["wall_s"], running["cpu_s"]) == (5, 4)
 
 
 def test_a_compiler_has_files_and_a_stack_of_its_own_whatever_its_job_asks() -> None:
     least = replace(LIMITS, file_size_kb=1, open_files=8, stack_kb=128)
-    header, _ = unpacked(make_job(language="c", limits=least), make_defaults(C))
+    job = make_job(language="c", limits=least)
+    header, _ = unpacked(job, make_defaults(C))
     compiling, running = header["steps"]
     assert compiling["rlimits"] == COMPILE_RLIMITS
     assert running["rlimits"] == {"FSIZE": 1024, "NOFILE": 8, "STACK": 128 * 1024}
@@ -254,17 +255,17 @@ def test_a_starter_has_its_limits_from_its_start(name: str) -> None:
     assert not is_warm(make_job(limits=changed), defaults)
 
 
-@pytest.mark.parametrize(
-    ("name", "warm"), [("processes", False), ("memory_mb", False), ("stack_kb", True)]
-)
-def test_a_waiting_compiler_takes_jobs_that_leave_it_its_heap(
-    name: str, *, warm: bool
+@pytest.mark.parametrize("name", ["processes", "memory_mb", "stack_kb"])
+def test_a_waiting_compiler_takes_jobs_whatever_their_programs_may_have(
+    name: str,
 ) -> None:
     defaults = make_defaults(replace(C, warm=Warm("exec", ("cc",), "compile")))
     job = make_job(language="c", files=(SourceFile("main.c", b""),))
     assert is_warm(job, defaults)
     changed = replace(LIMITS, **{name: getattr(LIMITS, name) - 1})
-    assert is_warm(replace(job, limits=changed), defaults) is warm
+    assert is_warm(replace(job, limits=changed), defaults)
+    other_heap = replace(LIMITS, compile=CompileLimits(30, 10, 257))
+    assert not is_warm(replace(job, limits=other_heap), defaults)
 
 
 def test_a_waiting_compiler_has_its_heap_by_the_memory_it_found() -> None:
@@ -281,8 +282,23 @@ def test_a_waiting_compiler_has_a_compilers_limits() -> None:
     assert config["rlimits"] == COMPILE_RLIMITS
 
 
-def test_the_compile_time_is_the_steps_or_the_languages() -> None:
-    assert C.compile is not None
-    assert compile_wall_s(PYTHON) == 0
-    assert compile_wall_s(C) == 10
-    assert compile_wall_s(replace(C, compile=replace(C.compile, wall_time_s=None))) == 5
+def test_a_compiler_has_its_languages_bounds_whatever_the_program_has() -> None:
+    tight = replace(LIMITS, wall_time_s=0.1, memory_mb=16, output_kb=1, processes=1)
+    for limits in (LIMITS, tight):
+        found = bounds_of("compile", limits, C)
+        assert (found.wall_time_s, found.cpu_time_s, found.memory_mb) == (30, 10, 256)
+        assert (found.output_kb, found.processes) == (1024, 64)
+        assert bounds_of("run", limits, C).memory_mb == limits.memory_mb
+
+
+def test_a_job_can_ask_for_more_for_its_compiler() -> None:
+    limits = replace(LIMITS, compile=CompileLimits(60, 30, 1024))
+    found = bounds_of("compile", limits, C)
+    assert (found.wall_time_s, found.cpu_time_s, found.memory_mb) == (60, 30, 1024)
+    assert bounds_of("run", limits, C).wall_time_s == LIMITS.wall_time_s
+
+
+def test_memory_changes_between_two_steps_only_if_they_have_different_bounds() -> None:
+    assert not memory_changes(LIMITS, C)
+    assert memory_changes(replace(LIMITS, memory_mb=16), C)
+    assert not memory_changes(replace(LIMITS, memory_mb=16), PYTHON)

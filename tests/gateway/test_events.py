@@ -105,7 +105,8 @@ def test_all_kinds_of_events(gateway: Gateway) -> None:
     assert events["compile"] == {"stream": "stderr", "text": "error: \ufffd"}
     assert events["stderr"] == {"text": "a\r\nb\n\ndata: c"}
     finished = events["finished"]
-    failed = {"outcome": "failure", "exit_code": 1, "signal": None}
+    unknown = {"wall_ms": None, "cpu_ms": None, "memory_kb": None}
+    failed = {"outcome": "failure", "exit_code": 1, "signal": None, "usage": unknown}
     assert finished["compile"] == failed
     assert finished["attempt"] == 2
 

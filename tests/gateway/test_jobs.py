@@ -13,6 +13,7 @@ from twins import HELLO
 from actors.messages import (
     CancelJob,
     CompileResult,
+    CompileUsage,
     Finished,
     JobResult,
     Outcome,
@@ -80,7 +81,9 @@ def test_the_whole_result(gateway: Gateway) -> None:
     result = JobResult(
         Outcome.SIGNALLED,
         signal=11,
-        compile=CompileResult(Outcome.SUCCESS, 0, None),
+        compile=CompileResult(
+            Outcome.SUCCESS, 0, None, CompileUsage(40.0, 30.0, 50_000)
+        ),
         usage=Usage(1.23456, 40.0, 5.5, 4.4, 9000),
         truncated=True,
         message="It crashed.",
@@ -108,6 +111,7 @@ def test_the_whole_result(gateway: Gateway) -> None:
             "outcome": "success",
             "exit_code": 0,
             "signal": None,
+            "usage": {"wall_ms": 40.0, "cpu_ms": 30.0, "memory_kb": 50_000},
             "output": "warning note",
         },
         "usage": {

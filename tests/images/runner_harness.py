@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Self
 import gevent
 from gevent.queue import Empty, Queue
 
+from actors.bounds import Bounds
 from actors.broker.job_schema import ADDED_LIMITS
 from actors.engine import Engine
-from actors.messages import Job, Limits, SourceFile
+from actors.messages import CompileLimits, Job, Limits, SourceFile
 from actors.outcome import job_result
 from actors.runner_link import offered_socket
 from actors.sandbox import LanguageDefaults, SandboxConfig, job_frame
@@ -46,6 +47,8 @@ CONFIG = SandboxConfig(
     stack_kb_max=262_144,
     cpu_s_max=30,
 )
+BOUNDS = Bounds("run", 10, 10, 256, 1024, 64, 65_536)
+"""Of whatever job: they are for its message."""
 CATALOG = load_catalog(IMAGES)
 
 Frame = tuple[int, bytes]
@@ -70,7 +73,7 @@ class Report:
     @property
     def outcome(self) -> str:
         assert self.done is not None, self
-        return job_result(self.done, 0.0).outcome.value
+        return job_result(self.done, 0.0, BOUNDS).outcome.value
 
     def take(self, kind: int, payload: bytes) -> None:
         if kind == wire.STDOUT:
@@ -176,6 +179,9 @@ class Box:
             options.get("output_kb", 1024),
             options.get("processes", self.defaults.processes),
             **{name: options[name] for name in ADDED_LIMITS if name in options},
+            compile=CompileLimits(*options["compile"])
+            if "compile" in options
+            else None,
         )
         job = Job(
             str(self.jobs),
@@ -192,7 +198,6 @@ class Box:
         return job_frame(
             job,
             self.defaults,
-            options.get("compile_s", 10),
             others_wait=options.get("others_wait", False),
         )
 

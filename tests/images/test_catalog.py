@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from actors.messages import Limits
-from images.catalog import Step, load_catalog
+from images.catalog import CompilerLimits, Step, load_catalog
 from images.language_file import CatalogError
 
 IMAGES = Path(__file__).parents[2] / "images"
@@ -22,7 +22,10 @@ file_size_kb = 65536
 open_files = 1024
 stack_kb = 8192
 [compile]
-wall_time_s = 10
+wall_time_s = 30
+cpu_time_s = 10
+output_kb = 1024
+processes = 64
 """
 TINY = """
 title = "Tiny"
@@ -88,7 +91,9 @@ def test_own_values_lie_over_the_defaults(tmp_path: Path) -> None:
 
     assert language.limits.memory_mb == 512
     assert language.limits.processes == 64
-    assert language.compile == Step(("tc",), 10)
+    assert language.compile == Step(("tc",))
+    # A compiler has a program's memory, and all else of its own.
+    assert language.limits.compile == CompilerLimits(30, 10, 512, 1024, 64)
     assert language.env == (("A", "b"),)
 
 

@@ -285,7 +285,7 @@ COMPILES = {
 @pytest.mark.parametrize(("source", "outcome"), COMPILES.values(), ids=COMPILES)
 def test_compiling_is_running(boxes: Boxes, source: str, outcome: str) -> None:
     compile_s = 0.5 if outcome == "timed_out" else 10
-    report = boxes.get("c").run(source, compile_s=compile_s)
+    report = boxes.get("c").run(source, compile=(compile_s, compile_s, 256))
     assert report.phases == ["compile"]
     assert report.done is not None
     assert report.done["compile"] is not None

@@ -281,7 +281,7 @@ def test_a_process_has_a_clock_of_its_cpu_time() -> None:
 @pytest.mark.parametrize(
     ("whole_ms", "told_ms"), [(100.0, 60.0), (30.0, 0.0), (None, None)]
 )
-def test_a_jobs_cpu_time_is_without_that_of_the_next_ones(
+def test_a_steps_cpu_time_is_without_that_of_the_next_ones(
     monkeypatch: pytest.MonkeyPatch, whole_ms: float | None, told_ms: float | None
 ) -> None:
     others_ms = iter([10.0, 50.0])
@@ -300,6 +300,13 @@ def test_a_bill_is_of_one_jobs_processes() -> None:
     bill.bury(400)
     assert bill.memory_kb(exits) == 500
     assert Bill(9, Gauge(()), Gauge(()), lambda: 0.0).memory_kb(exits) == 0
+
+
+def test_a_bill_is_of_one_step() -> None:
+    exits = [Exit(7, 0, 0.0, 9000)]
+    bill = Bill(7, Gauge(()), Gauge(()), lambda: 0.0, exits)
+    assert bill.memory_kb(exits) == 0
+    assert bill.memory_kb([*exits, Exit(7, 0, 0.0, 300)]) == 300
 
 
 SLABS = "anon 8192\nfile 9000\nkernel_stack 1\nslab 20\nsock 300\npagetables 4000\n"

@@ -276,6 +276,132 @@ def test_no_container_keeps_what_a_job_asked_for(
     check_all_clean(service, language)
 
 
+# ----------------------------------------------------------------------- compilers
+
+TWICE = """
+#include <bits/stdc++.h>
+using namespace std;
+int main() { int n; cin >> n; cout << n * 2 << endl; }
+"""
+SLOW_TO_COMPILE = (
+    "#if __INCLUDE_LEVEL__ < 100\n#include __FILE__\n#include __FILE__\n#endif"
+)
+
+
+@pytest.mark.parametrize("limits", [{"memory_mb": 16}, {"processes": 1}])
+def test_a_compiler_does_not_starve_on_its_programs_limits(
+    api: Api, limits: dict[str, int]
+) -> None:
+    result = api.run("cpp", TWICE, stdin="5", limits=limits)
+    assert (result.outcome, result.text) == ("success", "10\n"), result.document
+
+
+def test_a_program_has_its_own_memory_and_not_its_compilers(api: Api) -> None:
+    source = (
+        "#include <string.h>\n#include <stdlib.h>\n"
+        "int main(void) { return *(char *)memset(malloc(80 << 20), 1, 80 << 20) - 1; }"
+    )
+    for memory_mb, outcome in ((100, "success"), (16, "out_of_memory")):
+        limits = {"memory_mb": memory_mb}
+        result = api.run("c", source, limits=limits)
+        assert result.outcome == outcome, result.document
+        assert result.document["compile"]["outcome"] == "success"
+
+
+def test_a_compiler_may_be_asked_to_do_with_less(api: Api) -> None:
+    limits = {"compile": {"cpu_time_s": 0.5, "wall_time_s": 60}}
+    result = api.run("c", SLOW_TO_COMPILE, limits=limits)
+    said = "Ended at the limit of 0.5 s of CPU time while compiling."
+    assert (result.outcome, result.document["message"]) == ("timed_out", said)
+
+
+def test_a_compilers_limits_are_shown_and_have_caps(api: Api) -> None:
+    listed = api.get("/v1/languages")
+    assert listed["caps"]["compile"] == {
+        "wall_time_s": 60,
+        "cpu_time_s": 30,
+        "memory_mb": 1024,
+    }
+    own = {one["name"]: one["limits"]["compile"] for one in listed["languages"]}
+    assert own["python"] is None
+    assert own["cpp"] == {
+        "wall_time_s": 30,
+        "cpu_time_s": 10,
+        "memory_mb": 512,
+        "output_kb": 1024,
+        "processes": 64,
+    }
+    limits = {"compile": {"memory_mb": 1025}}
+    refused = api.post({"language": "c", "source": "x", "limits": limits})
+    assert refused.status == 422
+    (error,) = refused.document["errors"]
+    assert error == {
+        "field": "limits.compile.memory_mb",
+        "message": "must be at most 1024",
+    }
+
+
+def test_what_the_compiler_used_is_told_apart(api: Api) -> None:
+    result = api.run("cpp", TWICE, stdin="5")
+    used, compilers = result.document["usage"], result.document["compile"]["usage"]
+    assert used["compile_ms"] == compilers["wall_ms"]
+    assert compilers["memory_kb"] > 100_000 > used["memory_kb"] * 5
+    assert compilers["cpu_ms"] > 10 * used["cpu_ms"]
+
+
+# ------------------------------------------------------------------------ messages
+
+A_LONG_FILE = (
+    OF_C
+    + """
+int main(void) {
+    static char kb[3072];
+    int file = open("/tmp/x", O_CREAT | O_WRONLY, 0600);
+    return write(file, kb, 3072) - write(file, kb, 1);
+}
+"""
+)
+MESSAGES = {
+    "wall time": (
+        "python",
+        "import time; time.sleep(9)",
+        {"wall_time_s": 0.5},
+        "0.5 s of wall time",
+    ),
+    "CPU time": (
+        "python",
+        "while True: pass",
+        {"cpu_time_s": 0.5, "wall_time_s": 30},
+        "0.5 s of CPU time",
+    ),
+    "memory": ("python", "bytearray(200 << 20)", {"memory_mb": 64}, "64 MB of memory"),
+    "output": ("bash", "yes", {"output_kb": 3}, "3 KB of output"),
+    "a file": (
+        "c",
+        A_LONG_FILE,
+        {"file_size_kb": 2},
+        "2 KB a file",
+    ),
+    "compiling": (
+        "c",
+        SLOW_TO_COMPILE,
+        {"compile": {"wall_time_s": 0.5}},
+        "0.5 s of wall time while compiling",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("language", "source", "limits", "limit"), MESSAGES.values(), ids=MESSAGES
+)
+def test_the_message_says_which_limit_it_was(
+    api: Api, language: str, source: str, limits: dict[str, Any], limit: str
+) -> None:
+    result = api.run(language, source, limits=limits)
+    assert result.document["message"] == f"Ended at the limit of {limit}."
+    assert result.outcome not in {"success", "failure"}
+
+
 # ------------------------------------------------------------------------- refused
 
 
