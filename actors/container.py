@@ -94,6 +94,8 @@ PREFER_AFTER_S = 0.003
 PREFERRED_S = 0.025
 """For how long: nearly all take less. Who leaves so much that it takes longer does not
 keep others' programs waiting."""
+OWN_SLACK_KB = 512
+"""A container's own memory changes by less than this without being reckoned anew."""
 LOGGED_BYTES = 300
 """Of what a runner says, if it is nothing that it should say."""
 STUCK = {"deadline", "scrub"}
@@ -115,6 +117,9 @@ class EnginePort(Protocol):
 
     def set_memory(self, attached: Attached, memory_mb: int) -> None:
         """Change its memory limit."""
+
+    def hold_back(self, attached: Attached, own_kb: int, memory_mb: int) -> bool:
+        """Set the limit beside what the container takes, at once; False if it can't."""
 
     def died_of_memory(self, attached: Attached) -> bool:
         """Tell whether the kernel killed it for want of memory."""
@@ -161,6 +166,8 @@ class Container(Actor):
         runtimes, name = self._config.runtimes, self._language
         self._can_change = not is_gvisor(runtimes.get(name, self._config.runtime))
         """Whether the runtime can change the memory limit between two steps."""
+        self._own_kb = -OWN_SLACK_KB
+        """The memory that the container itself takes, as it is reckoned with."""
         self._asks = False
         """Whether the runner will ask for the memory of the job's last step."""
         self._memory_mb = defaults.memory_mb
@@ -301,6 +308,7 @@ class Container(Actor):
 
     def _clean(self, evidence: dict[str, Any]) -> None:
         """Be idle, or end if this was the last job."""
+        self._hold_back(evidence)
         self._ready_memory_mb = self._memory_mb
         self.cancel_timer("start")
         self.cancel_timer("scrub")
@@ -326,6 +334,22 @@ class Container(Actor):
         else:
             self._weight.reset()
         self._tell_idle()
+
+    def _hold_back(self, evidence: dict[str, Any]) -> None:
+        """Have the next job find the usual memory, beside what is the container's own.
+
+        Before anything starts that waits for it: that chooses its heap by it.
+        """
+        own_kb = evidence.get("own_kb")  # a runner of before does not say it
+        if type(own_kb) is not int or own_kb < 0 or not self._can_change:
+            return
+        assert self._link is not None  # noqa: S101 - by which it became ready
+        usual_mb = self._defaults.memory_mb
+        moved_kb = abs(own_kb - self._own_kb)
+        if usual_mb == self._memory_mb and moved_kb < OWN_SLACK_KB:
+            return
+        if self._engine.hold_back(self._link.attached, own_kb, usual_mb):
+            self._own_kb, self._memory_mb = own_kb, usual_mb
 
     def _weigh(self) -> CpuWeight:
         assert self._link is not None  # noqa: S101 - by which it became ready

@@ -27,6 +27,7 @@ from gevent.lock import BoundedSemaphore
 
 from actors.bounds import MIB
 from actors.direct_socket import take_over
+from actors.memory_limit import set_memory_limit
 from actors.runner_priority import prefer_runner
 from actors.sandbox import OVERHEAD_MB, container_options
 from actors.socket_memory import bound_socket_memory
@@ -70,6 +71,8 @@ class Attached:
     """
 
     pid = 0
+    own_bytes = OVERHEAD_MB * MIB
+    """The memory that the container itself takes."""
     _direct: socket.socket | None = None
 
     def __init__(self, container_id: str, response_socket: Any, uid_first: int) -> None:
@@ -259,13 +262,36 @@ class Engine:
 
     def set_memory(self, attached: Attached, memory_mb: int) -> None:
         """Change a container's memory limit; blocks. Raises EngineError."""
-        memory = (memory_mb + OVERHEAD_MB) * MIB
+        memory = attached.own_bytes + memory_mb * MIB
+        try:
+            # In a thread: it may take the kernel a while to make room.
+            pool = gevent.get_hub().threadpool
+            if pool.apply(set_memory_limit, (attached.id, memory)):
+                return
+        except OSError as error:
+            raise EngineRefusedError(f"more is in use: {error}") from error
         try:
             self._client.update_container(
                 attached.id, mem_limit=memory, memswap_limit=memory
             )
         except ENGINE_ERRORS as error:
             raise engine_error(error) from error
+
+    def hold_back(self, attached: Attached, own_kb: int, memory_mb: int) -> bool:
+        """Have a program find all of its memory beside what the container itself takes.
+
+        own_kb: that, as its runner has seen it. Does not block: next to nothing is in
+        use. False where only Docker can set the limit; then that has room for more.
+        """
+        own_bytes = min(own_kb << 10, OVERHEAD_MB * MIB)
+        try:
+            done = set_memory_limit(attached.id, own_bytes + memory_mb * MIB)
+        except OSError as error:
+            log.warning("container %s: %s", attached.id[:12], error)
+            return False
+        if done:
+            attached.own_bytes = own_bytes
+        return done
 
     def died_of_memory(self, attached: Attached) -> bool:
         """Tell whether a container died for want of memory; blocks until it is known.

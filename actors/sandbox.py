@@ -33,7 +33,11 @@ GVISOR_PIDS = 1024
 GVISOR_ANSWERS = {"clone3", "fadvise64", "sync", "syncfs"}
 
 OVERHEAD_MB = 48
-"""Memory of our own in a container: runner, launcher and a waiting interpreter."""
+"""The most memory that is our own in a container: runner, launcher and what waits.
+
+It takes a tenth of that. A runner says how much: the limit becomes that and what the
+job may have: see `Engine.hold_back`. Where only Docker can set it, it stays this high.
+"""
 
 SYSCTLS = {"net.ipv4.tcp_max_tw_buckets": "0"}
 """Else what a closed connection leaves for a minute would cost the container."""

@@ -161,7 +161,8 @@ class Runner:
             self.baseline = self.observer.observe()
             self.scheduling = scheduling(0)
             self.memory_limits = self.memory.limits()
-            self.ready({"scrub_ms": 0.0, "socket": self.host.offer()})
+            evidence = {"scrub_ms": 0.0, "own_kb": self.memory.own_kb()}
+            self.ready({**evidence, "socket": self.host.offer()})
             while True:
                 self.serve_job(self.host.next_job())
         except (Dirty, OSError) as verdict:
@@ -262,7 +263,8 @@ class Runner:
         self.ask_for_next()
         self.scrub(started + self.config["scrub_s"])
         scrub_ms = round((time.monotonic() - started) * 1e3, 3)
-        self.ready({"scrub_ms": scrub_ms, "ended_at": ended_at})
+        evidence = {"scrub_ms": scrub_ms, "own_kb": self.memory.own_kb()}
+        self.ready({**evidence, "ended_at": ended_at})
 
     def run_steps(self, job: dict[str, Any], files: Files | None, stdin: Stdin) -> None:
         """Run one step after the other, as long as they succeed."""

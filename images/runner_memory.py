@@ -45,6 +45,7 @@ class Memory:
     def __init__(self, root: str = CGROUP) -> None:
         stats = (Text(f"{root}/{file}") for file in _STATS)
         self._stat = next((text for text in stats if text.read()), None)
+        self._last: dict[str, int] = {}
         self._counters = [Text(f"{root}/{file}") for file in _COUNTERS]
 
     def read(self) -> dict[str, int]:
@@ -57,7 +58,18 @@ class Memory:
         if found["kernel memory"] is None:
             told = [text.read() for text in self._counters]
             found["kernel memory"] = sum(map(int, filter(None, told)))
-        return {kind: amount for kind, amount in found.items() if amount is not None}
+        self._last = {kind: had for kind, had in found.items() if had is not None}
+        return self._last
+
+    def own_kb(self) -> int | None:
+        """Return what the clean container took when that was last read.
+
+        What waits in it is the next job's; when that runs, as much waits for the one
+        behind it. None where the kernel doesn't show it.
+        """
+        if "memory" not in self._last:
+            return None
+        return (self._last["memory"] + self._last.get("kernel memory", 0)) >> 10
 
     def limits(self) -> dict[str, int]:
         """Return what may be there after any job, if all is well now."""

@@ -128,6 +128,8 @@ class EngineTwin:
         self.discarded: list[Attached] = []
         self.killed: list[Attached] = []
         self.memory_mb: list[int] = []
+        self.held_back: list[tuple[int, int]] = []
+        self.is_root = True
         self.made_mb: list[int] = []
         """The memory of each container that was started."""
         self.starved: list[Attached] = []
@@ -147,6 +149,11 @@ class EngineTwin:
         if self.memory_fault:
             raise EngineRefusedError(self.memory_fault)
         self.memory_mb.append(memory_mb)
+
+    def hold_back(self, attached: Attached, own_kb: int, memory_mb: int) -> bool:
+        assert attached in self.started
+        self.held_back.append((own_kb, memory_mb))
+        return self.is_root
 
     def died_of_memory(self, attached: Attached) -> bool:
         return attached in self.starved

@@ -700,6 +700,44 @@ def test_a_program_for_which_there_is_too_much_in_it_is_out_of_memory(
     assert not box.is_alive()
 
 
+def said(own_kb: object) -> dict[str, object]:
+    return {"scrub_ms": 1.0, "own_kb": own_kb}
+
+
+def test_a_program_has_its_memory_beside_what_the_container_takes(box: Box) -> None:
+    box.start()
+    box.twin.say(wire.READY, said(6000))
+    assert box.engine.held_back == [(6000, 256)]
+    # What has changed by little is not reckoned anew, and what by much is
+    for own_kb in (6100, 7000):
+        box.tell(make_run())
+        box.twin.done()
+        box.twin.say(wire.READY, said(own_kb))
+    assert box.engine.held_back == [(6000, 256), (7000, 256)]
+    assert box.engine.memory_mb == []
+
+
+def test_the_usual_memory_is_there_again_before_the_next_job(box: Box) -> None:
+    box.start()
+    box.twin.say(wire.READY, said(6000))
+    box.tell(make_run(limited(16)))
+    box.twin.done()
+    box.twin.say(wire.READY, said(6000))
+    assert box.engine.held_back == [(6000, 256), (6000, 256)]
+    box.tell(make_run(limited(256, "j2")))
+    assert box.engine.memory_mb == [16]
+
+
+@pytest.mark.parametrize("own_kb", [None, -1, "6000", True])
+def test_a_runner_that_does_not_say_what_it_takes_is_left_as_it_is(
+    box: Box, own_kb: object
+) -> None:
+    box.start()
+    box.twin.say(wire.READY, said(own_kb))
+    assert box.engine.held_back == []
+    assert box.is_alive()
+
+
 def test_what_is_said_meanwhile_follows_the_job(box: Box) -> None:
     # Given a job that waits for its memory limit
     box.idle()
