@@ -74,6 +74,8 @@ from supervisors.tree import tree
 IMAGES = Path(__file__).parent / "images"
 CLEAN_UP_S = 120
 """For Docker to remove all containers: a second, but a minute on a busy disk."""
+READS_A_JOB = 10
+"""Requests that need no token for each that does, where the settings name no rate."""
 UNKNOWN_WAIT_S = 1.0
 """A job that another gateway has taken is known here within milliseconds."""
 PROBE_S = 5.0
@@ -243,12 +245,16 @@ def caps_of(settings: Settings) -> Limits:
 
 def gateway_config(settings: Settings) -> GatewayConfig:
     """Return the gateway's part of the settings."""
+    rate = settings.rate
     return GatewayConfig(
         secret=secret_of(settings) or secrets.token_bytes(32),
         admin_key=settings.admin_key,
         host=settings.host,
         port=settings.port,
         unknown_wait_s=UNKNOWN_WAIT_S if settings.broker_urls else 0,
+        reads_per_second=rate.reads_per_second or READS_A_JOB * rate.per_second,
+        reads_burst=rate.reads_burst or READS_A_JOB * rate.burst,
+        reads_clients_max=rate.clients_max,
         caps=caps_of(settings),
         proxies=tuple(map(ip_network, settings.http.proxies)),
         **settings.http.model_dump(exclude={"proxies"}),

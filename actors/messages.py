@@ -289,6 +289,8 @@ class BrokerStatus:
     closing."""
     reason: str
     """Why it is not open, in the server's words if they are; empty when it is."""
+    is_up: bool = False
+    """Whether all connections of this process are open, as far as they are known."""
 
 
 # --------------------------------------------- broker and its other customers

@@ -14,15 +14,18 @@ from gateway.jobs import Jobs
 from gateway.openapi import describe
 from gateway.pages import Pages
 from gateway.pieces import encode
+from gateway.reads import Reads
 from gateway.replies import reply_encoded
 from gateway.service import Service
 from gateway.submission import Submission
 from gateway.system import System
+from gateway.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from gateway.config import GatewayConfig
+    from gateway.desk import Desk
     from gateway.ports import Directory
     from images.catalog import Catalog
 
@@ -39,12 +42,13 @@ def make_app(
     tool in its image prints it.
     """
     app = _bare_app()
-    _add_jobs(app, config, directory, Drafter(config, catalog, served))
-    service = Service(config, directory, catalog, served)
-    app.get("/v1/languages", callback=service.languages)
-    _add_status(app, service, System(config, directory))
+    desk = make_desk(config)
+    _add_jobs(app, config, directory, Drafter(config, catalog, served), desk)
+    service = Service(config, directory, catalog, served, desk.turns)
+    app.get("/v1/languages", callback=_metered(desk.reads, service.languages))
+    _add_status(app, service, System(config, directory), desk.reads)
     names = [*_names(catalog, served)]
-    _add_documents(app, encode(describe(config, names)))
+    _add_documents(app, encode(describe(config, names)), desk.reads)
     return app
 
 
@@ -56,8 +60,8 @@ def make_status_app(
 ) -> Any:
     """Return the WSGI application of a process that takes no jobs from clients."""
     app = _bare_app()
-    service = Service(config, directory, catalog, served)
-    _add_status(app, service, System(config, directory))
+    service = Service(config, directory, catalog, served, Turns())
+    _add_status(app, service, System(config, directory), Reads(config))
     return app
 
 
@@ -70,49 +74,64 @@ def _bare_app() -> Any:
     return app
 
 
+def _metered(reads: Reads, callback: Callable[..., Any]) -> Callable[..., Any]:
+    """Have each request counted that needs no token and is more than a file."""
+
+    def metered(**args: str) -> Any:
+        reads.take(bottle.request.environ)
+        return callback(**args)
+
+    return metered
+
+
 def _add_jobs(
-    app: Any, config: GatewayConfig, directory: Directory, drafter: Drafter
+    app: Any, config: GatewayConfig, directory: Directory, drafter: Drafter, desk: Desk
 ) -> None:
-    desk = make_desk(config)
     submission = Submission(config, directory, drafter, desk)
     jobs = Jobs(config, directory, desk)
     request = bottle.request
     job = "/v1/jobs/<job_id>"
     app.post("/v1/jobs", callback=lambda: submission.submit(request.environ))
-    app.get(
-        job,
-        callback=lambda job_id: jobs.show(job_id, request.environ, request.query),
-    )
-    app.delete(job, callback=lambda job_id: jobs.cancel(job_id, request.environ))
-    app.get(
-        f"{job}/events",
-        callback=lambda job_id: jobs.follow(job_id, request.environ, request.query),
-    )
-    app.post(
-        f"{job}/stdin",
-        callback=lambda job_id: jobs.feed(job_id, request.environ, request.query),
-    )
+    routes: list[tuple[str, str, Callable[..., Any]]] = [
+        (
+            *("GET", job),
+            lambda job_id: jobs.show(job_id, request.environ, request.query),
+        ),
+        ("DELETE", job, lambda job_id: jobs.cancel(job_id, request.environ)),
+        (
+            *("GET", f"{job}/events"),
+            lambda job_id: jobs.follow(job_id, request.environ, request.query),
+        ),
+        (
+            *("POST", f"{job}/stdin"),
+            lambda job_id: jobs.feed(job_id, request.environ, request.query),
+        ),
+    ]
+    for method, path, callback in routes:
+        app.route(path, method, _metered(desk.reads, callback))
 
 
-def _add_status(app: Any, service: Service, system: System) -> None:
+def _add_status(app: Any, service: Service, system: System, reads: Reads) -> None:
+    request = bottle.request
     routes: dict[str, Callable[[], Any]] = {
         "/healthz": service.health,
         "/readyz": service.readiness,
         "/metrics": service.metrics,
+        "/v1/system": lambda: system.show(request.environ),
     }
     for path, callback in routes.items():
-        app.get(path, callback=callback)
+        app.get(path, callback=_metered(reads, callback))
     pages = Pages()
-    request = bottle.request
-    app.get("/v1/system", callback=lambda: system.show(request.environ))
     app.get("/system", callback=lambda: pages.file("system.html", request.environ))
     app.get("/static/<name>", callback=lambda name: pages.file(name, request.environ))
 
 
-def _add_documents(app: Any, description: bytes) -> None:
+def _add_documents(app: Any, description: bytes, reads: Reads) -> None:
     pages = Pages()
     request = bottle.request
-    app.get("/openapi.json", callback=lambda: reply_encoded(description))
+    app.get(
+        "/openapi.json", callback=_metered(reads, lambda: reply_encoded(description))
+    )
     app.get("/", callback=lambda: pages.index(request.environ))
 
 

@@ -65,7 +65,7 @@ class GatewayConfig:
     """How long a client may take over one piece of an answer (69 KB at most)."""
     send_kb_s_min: float = 16
     """How fast it must take an answer on the whole, beyond that time."""
-    streams_per_client_max: int = 250
+    streams_per_client_max: int = 500
     streams_per_job_max: int = 500
     reads_per_second: float = 100
     """Requests of one client that need no token."""

@@ -9,6 +9,7 @@ from gateway.answers import Answers
 from gateway.arrivals import Arrivals
 from gateway.encodings import Encodings
 from gateway.ledger import Ledger
+from gateway.reads import Reads
 from gateway.streams import Streams
 from gateway.turns import Turns
 
@@ -21,6 +22,7 @@ class Desk:
     """Plain objects of the gateway's process: its end is theirs, and loses nothing."""
 
     arrivals: Arrivals
+    reads: Reads
     ledger: Ledger
     turns: Turns
     streams: Streams
@@ -33,4 +35,12 @@ def make_desk(config: GatewayConfig) -> Desk:
     ledger = Ledger(config.answers_mb_max << 20, config.answers_per_client_mb_max << 20)
     turns = Turns()
     answers = Answers(ledger, turns)
-    return Desk(Arrivals(), ledger, turns, Streams(config), Encodings(), answers)
+    return Desk(
+        Arrivals(),
+        Reads(config),
+        ledger,
+        turns,
+        Streams(config),
+        Encodings(),
+        answers,
+    )

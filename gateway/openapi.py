@@ -159,7 +159,7 @@ _SHOW = _operation(
     "getJob",
     "Look at a job",
     {"200": _JOB},
-    "404 410 422 503",
+    "404 410 422 429 503",
     parameters=[
         _parameter(
             "query",
@@ -200,7 +200,7 @@ _FEED = _operation(
     "writeStdin",
     "Write to a program's stdin",
     {"202": _answer("On its way", _JSON, {"type": "object"})},
-    "404 408 409 410 413 422 503",
+    "404 408 409 410 413 422 429 503",
     parameters=[_parameter("query", "end", {"enum": ["0", "1"]}, "1 closes stdin.")],
     description="For a job that was posted with `stdin_open`. The bytes as they are.",
     body={"content": {"application/octet-stream": {"schema": _BYTES}}},
@@ -209,7 +209,7 @@ _CANCEL = _operation(
     "cancelJob",
     "Stop a job",
     {"200": _JOB, "202": {**_JOB, "description": "It is about to end"}},
-    "404 410 503",
+    "404 410 429 503",
 )
 _JOB_PATHS: Schema = {
     "/v1/jobs": {"post": _SUBMIT},
@@ -223,7 +223,9 @@ def _get(
     name: str, summary: str, content_type: str, schema: Schema, tag: str = "service"
 ) -> Schema:
     answers = {"200": _answer(summary, content_type, schema)}
-    return {"get": _operation(name, summary, answers, tag=tag)}
+    # Files are the only answers without a rate.
+    problems = "" if tag == "pages" else "429"
+    return {"get": _operation(name, summary, answers, problems, tag=tag)}
 
 
 _READY = _answer("Whether jobs would run, and what is missing", _JSON, ref("Readiness"))
@@ -233,7 +235,7 @@ _SYSTEM: Schema = {
         "getSystem",
         "The live tree: for clients on the service's own machine, and with the key",
         {"200": _answer("What every part does just now", _JSON, ref("System"))},
-        "404",
+        "404 429",
         tag="service",
     ),
     "security": [{}, {"admin_key": []}],
@@ -242,7 +244,9 @@ _SERVICE_PATHS: Schema = {
     "/v1/languages": _get("listLanguages", "The languages", _JSON, ref("Languages")),
     "/healthz": _get("getHealth", "Whether the process answers", _JSON, ref("Health")),
     "/readyz": {
-        "get": _operation("getReadiness", "Readiness", _READINESS, tag="service"),
+        "get": _operation(
+            "getReadiness", "Readiness", _READINESS, "429", tag="service"
+        ),
     },
     "/metrics": _get("getMetrics", "Metrics for Prometheus", "text/plain", TEXT),
     "/v1/system": {"get": _SYSTEM},

@@ -75,6 +75,12 @@ def fleet(directory: Directory) -> FleetStatus | None:
     return found if isinstance(found, FleetStatus) else None
 
 
+def broker_is_up(directory: Directory) -> bool:
+    """Tell whether the broker takes jobs, as its first connection says."""
+    status = _ask_status(directory, BROKER, DescribeBroker())
+    return isinstance(status, BrokerStatus) and status.is_up
+
+
 def broker_trouble(directory: Directory) -> str:
     """Return why a connection to the broker is not open, as far as one can tell."""
     for name in CONNECTIONS:

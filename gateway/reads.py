@@ -52,7 +52,7 @@ class Reads:
         full_at = max(now, self._full_at.get(client, now)) + self._each_s
         too_early_s = full_at - now - self._burst * self._each_s
         if too_early_s > 1e-9:  # noqa: PLR2004 - what floats leave over
-            raise self._refusal(too_early_s, full_at - now)
+            raise self._refusal(too_early_s, full_at - self._each_s - now)
         self._full_at[client] = full_at
         self._full_at.move_to_end(client)
 

@@ -6,19 +6,18 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import bottle
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from gateway.ports import ROOT, Directory, broker_trouble, fleet
+from gateway.ports import ROOT, Directory, broker_is_up, broker_trouble, fleet
 from gateway.replies import reply
-from metrics.instruments import REGISTRY
+from metrics.exposition import CONTENT_TYPE, Exposition
 from metrics.live import LIVE
-from metrics.shared import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from actors.messages import FleetStatus, LanguageStatus
     from gateway.config import GatewayConfig
+    from gateway.turns import Turns
     from images.catalog import Catalog
 
 
@@ -31,11 +30,13 @@ class Service:
         directory: Directory,
         catalog: Catalog,
         served: Mapping[str, str],
+        turns: Turns,
     ) -> None:
         self._config = config
         self._directory = directory
         self._catalog = catalog
         self._served = served
+        self._exposition = Exposition(lambda: turns.wait("/metrics"))
 
     def languages(self) -> Any:
         """Answer `GET /v1/languages`."""
@@ -50,7 +51,7 @@ class Service:
 
     def readiness(self) -> Any:
         """Answer `GET /readyz`: whether a job would run, and what is missing."""
-        broker_up = bool(REGISTRY.get_sample_value("warmbox_broker_up"))
+        broker_up = broker_is_up(self._directory)
         status = fleet(self._directory)
         known = self._known(status)
         able = [name for name, one in known.items() if _is_able(one)]
@@ -67,8 +68,8 @@ class Service:
 
     def metrics(self) -> Any:
         """Answer `GET /metrics`."""
-        headers = {"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"}
-        return bottle.HTTPResponse(generate_latest(shown()), 200, headers)
+        headers = {"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"}
+        return bottle.HTTPResponse(self._exposition.text(), 200, headers)
 
     def _language(self, name: str, status: LanguageStatus | None) -> dict[str, Any]:
         language = self._catalog.languages[name]

@@ -1,7 +1,7 @@
 """The live tree: what every part of this process does just now.
 
-Nobody is asked: each fact is where its owner has written it (`metrics.live`), names are
-the directory's, and mailboxes are looked at from outside.
+Only the broker is asked: each other fact is where its owner has written it
+(`metrics.live`), names are the directory's, and mailboxes are looked at from outside.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from gateway.admin import require_admin
+from gateway.ports import broker_is_up
 from gateway.replies import reply
 from gateway.views import rfc3339
 from metrics.collector import mailboxes
-from metrics.instruments import REGISTRY
 from metrics.last_minute import LastMinute, Second, percentile, together
 from metrics.live import LIVE
 
@@ -48,7 +48,7 @@ class System:
         return {
             "at": rfc3339(time.time()),
             "uptime_s": _age(now, LIVE.began_at),
-            "broker": "up" if REGISTRY.get_sample_value(_BROKER_UP) else "down",
+            "broker": "up" if broker_is_up(self._directory) else "down",
             "actors": self._actors(),
             "languages": [
                 _language(name, minutes.get(name, []), now)
@@ -82,7 +82,6 @@ class System:
 
 _PARTS = "broker consumer events fleet relay scheduler languages queue pool buckets"
 _ORDER = {part: n for n, part in enumerate(f"{_PARTS} gateway".split(), start=1)}
-_BROKER_UP = "warmbox_broker_up"
 
 
 def _place(name: str) -> tuple[tuple[int, int, str], ...]:

@@ -105,6 +105,10 @@ class RateLimit(_Group):
     per_second: Rate = 10
     burst: Count = 20
     clients_max: Count = 10_000
+    reads_per_second: Rate | None = None
+    """Requests that need no token; None means ten times `per_second`."""
+    reads_burst: Count | None = None
+    """None means ten times `burst`."""
 
 
 class DefaultLimits(_Group):
@@ -167,7 +171,7 @@ class Http(_Group):
     """How long a client may take over one piece of an answer, 69 KB at most."""
     send_kb_s_min: Rate = 16
     """How fast it must take an answer on the whole, beyond that time."""
-    streams_per_client_max: Count = 250
+    streams_per_client_max: Count = 500
     """Event streams that one client may have open."""
     streams_per_job_max: Count = 500
 

@@ -28,6 +28,8 @@ SMALL = {
     "running_max": 6,
     "rate.per_second": 100_000,
     "rate.burst": 100_000,
+    "http.streams_per_client_max": 20_000,
+    "http.streams_per_job_max": 20_000,
 }
 
 

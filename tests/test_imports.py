@@ -128,7 +128,7 @@ HOMES = {
     "bottle": ("gateway",),
     "gevent.pywsgi": ("gateway",),
     "gevent.monkey": ("run",),
-    "prometheus_client": ("metrics", "gateway.service"),
+    "prometheus_client": ("metrics",),
     "pykka": ("actors", "metrics.collector"),
     "pydantic": ("supervisors", "gateway", "images"),
     "rich": ("run", "images", "gateway"),

@@ -105,7 +105,7 @@ class AmqpConnection(Actor):
         """Answer with how the connection stands."""
         if self._state == "open" and self._blocked:
             return BrokerStatus("blocked", f"the broker takes nothing: {self._blocked}")
-        return BrokerStatus(self._state, self._reason)
+        return BrokerStatus(self._state, self._reason, self._link.health.is_up)
 
     @property
     def _is_usable(self) -> bool:

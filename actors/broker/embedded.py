@@ -78,7 +78,7 @@ class EmbeddedBroker(Actor):
 
     def describe_broker(self, message: DescribeBroker) -> BrokerStatus:
         """Answer that all is well: where this actor lives, its broker does."""
-        return BrokerStatus("open", "")
+        return BrokerStatus("open", "", is_up=True)
 
     # -------------------------------------------------------------------- jobs
 

@@ -130,7 +130,7 @@ def test_it_connects_declares_and_is_open(connection: Connection) -> None:
         step.subject for step in connection.link.topology.steps()
     ]
     assert connection.told == ["opened"]
-    assert connection.status() == BrokerStatus("open", "")
+    assert connection.status() == BrokerStatus("open", "", is_up=True)
     assert REGISTRY.get_sample_value("warmbox_broker_up") == 1
     assert connection.world.clock.pending() == []
 

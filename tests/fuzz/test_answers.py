@@ -59,7 +59,7 @@ WRONG: dict[str, tuple[Got, str, str]] = {
     "no end": (stream(event(1, "queued")), "GET", JOB),
     "a number twice": (stream(event(1, "queued") + event(1, "finished")), "GET", JOB),
     "no data": (stream(event(1, "finished", "{")), "GET", JOB),
-    "not documented": (problem("rate_limited"), "DELETE", JOB),
+    "not documented": (problem("body_timeout"), "DELETE", JOB),
 }
 
 

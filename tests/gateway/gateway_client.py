@@ -88,7 +88,8 @@ def running(
     **settings: Any,
 ) -> Iterator[Gateway]:
     """Run a gateway on a port of its own."""
-    config = replace(GatewayConfig(secret=b"secret", port=0), **settings)
+    usual = GatewayConfig(secret=b"secret", port=0, reads_burst=10**6)
+    config = replace(usual, **settings)
     world = World()
     server = GatewayServer(make(config, world, catalog(), served), config)
     server.start()

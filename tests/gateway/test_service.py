@@ -11,7 +11,7 @@ from gateway_client import Gateway, running
 from actors.messages import BrokerStatus, LanguageStatus
 from gateway.clients import client_key
 from gateway.pages import Pages
-from metrics import instruments
+from metrics.instruments import REGISTRY
 from metrics.live import LIVE, DownFact
 
 if TYPE_CHECKING:
@@ -21,10 +21,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def gateway() -> Iterator[Gateway]:
-    instruments.broker_up.set(1)
     with running() as one:
         yield one
-    instruments.broker_up.set(0)
 
 
 def test_the_languages(gateway: Gateway) -> None:
@@ -101,20 +99,27 @@ def test_nobody_tells_what_can_run(gateway: Gateway, kind: str) -> None:
 
 
 def test_the_broker_is_away(gateway: Gateway) -> None:
-    instruments.broker_up.set(0)
+    del gateway.world.connections["root/broker"]
     answer = gateway.get("/readyz")
     assert (answer.status_code, answer.json()["broker"]) == (503, "down")
     assert answer.json()["broker_reason"] == "a connection is being started"
 
 
 def test_the_connection_that_is_away_says_why(gateway: Gateway) -> None:
-    instruments.broker_up.set(0)
     gateway.world.connections = {
         "root/broker": BrokerStatus("open", ""),
         "root/events": BrokerStatus("backing_off", "refused"),
     }
     answer = gateway.get("/readyz")
     assert answer.json()["broker_reason"] == "events: refused"
+
+
+@pytest.mark.parametrize("path", ["/readyz", "/v1/system", "/v1/languages"])
+def test_how_the_service_stands_is_not_looked_for_in_its_metrics(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(REGISTRY, "collect", None)
+    assert gateway.get(path).status_code == 200
 
 
 def test_metrics_count_refusals(gateway: Gateway) -> None:

@@ -120,7 +120,7 @@ class World:
             name: LanguageStatus(name, version, 5, 0, "")
             for name, version in SERVED.items()
         }
-        self.connections: dict[str, BrokerStatus] = {}
+        self.connections = {"root/broker": BrokerStatus("open", "", is_up=True)}
         self.actors: dict[str, AnyRef] = {}
         self.elsewhere: list[Job] = []
         """Jobs that another gateway has taken: heard of once they are awaited."""
