@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import bottle
@@ -138,51 +138,59 @@ class Jobs:
         return ended or look_up(self._directory, view.id)
 
     def _stream(self, job_id: str, after_id: int, client: str) -> Any:
-        desk = self._desk
+        desk, config = self._desk, self._config
         desk.streams.enter(client, job_id)
-        wake = partial(desk.turns.wake, client)
-        hold = desk.ledger.hold(client)
-        sink = sse.Sink(self._config.watcher_events_max, hold, wake)
-        leave = partial(self._leave, job_id, client, sink)
+        place = sse.Place(desk.ledger, client, desk.turns)
+        sink = sse.Sink(config.watcher_events_max, place)
+        follower = _Follower(self._directory, desk, job_id, after_id, sink)
         try:
-            self._watch(job_id, after_id, sink)
+            follower.watch(config.unknown_wait_s)
         except BaseException:
-            leave()
+            follower.leave()
             raise
         events = sse.stream(
-            sink,
-            self._config.heartbeat_s,
-            is_lost=lambda: self._is_lost(job_id, after_id, sink),
-            leave=leave,
-            encodings=desk.encodings,
-            wait_turn=partial(desk.turns.wait, client),
+            sink, config.heartbeat_s, follower.is_lost, follower.leave, desk.encodings
         )
         return bottle.HTTPResponse(events, 200, _STREAM_HEADERS)
 
-    def _watch(self, job_id: str, after_id: int, sink: sse.Sink) -> None:
-        message = WatchJob(job_id, after_id, sink.deliver)
-        if not watch(self._directory, message, self._config.unknown_wait_s):
-            raise missing(find(self._directory, job_id))
-        if sink.is_refused:
-            raise AnswersFullError
-        sink.go_live()
 
-    def _is_lost(self, job_id: str, after_id: int, sink: sse.Sink) -> bool:
-        # A relay that was started anew knows the job but not its old watchers.
+@dataclass(slots=True)
+class _Follower:
+    """One event stream at the relay, from its opening to its end."""
+
+    directory: Directory
+    desk: Desk
+    job_id: str
+    after_id: int
+    sink: sse.Sink
+
+    def watch(self, unknown_wait_s: float) -> None:
+        """Have the relay deliver, or raise the Problem that says why it does not."""
+        message = WatchJob(self.job_id, self.after_id, self.sink.deliver)
+        if not watch(self.directory, message, unknown_wait_s):
+            raise missing(find(self.directory, self.job_id))
+        if self.sink.is_refused:
+            raise AnswersFullError
+        self.sink.go_live()
+
+    def is_lost(self) -> bool:
+        """Tell whether a relay that was started anew does not know its watcher."""
         try:
-            found = find(self._directory, job_id)
+            found = find(self.directory, self.job_id)
         except Problem:
             return False
         if not isinstance(found, JobView):
             return True
         # Compared after the answer: what came until then has been delivered by now.
-        return _newest_id(found) > max(after_id, sink.last_id)
+        return _newest_id(found) > max(self.after_id, self.sink.last_id)
 
-    def _leave(self, job_id: str, client: str, sink: sse.Sink) -> None:
-        sink.close()
-        self._desk.streams.leave(client, job_id)
+    def leave(self) -> None:
+        """Let go of everything, however the stream has ended."""
+        sink = self.sink
+        sink.place.release()
+        self.desk.streams.leave(sink.place.client, self.job_id)
         if not sink.is_over:  # after a job's end the relay keeps no watcher
-            self._directory.tell(RELAY, UnwatchJob(job_id, sink.deliver))
+            self.directory.tell(RELAY, UnwatchJob(self.job_id, sink.deliver))
 
 
 def _newest_id(view: JobView) -> int:

@@ -60,17 +60,17 @@ class Ledger:
 class Hold:
     """The bytes that one answer keeps."""
 
-    __slots__ = ("_client", "_ledger", "_size")
+    __slots__ = ("_ledger", "_size", "client")
 
     def __init__(self, ledger: Ledger, client: str) -> None:
         self._ledger = ledger
-        self._client = client
+        self.client = client
         self._size = 0
 
     def resize(self, size: int) -> bool:
         """Keep so many bytes from now on; False, and no change, if that is too many."""
         more = size - self._size
-        if more and not self._ledger.change(self._client, more):
+        if more and not self._ledger.change(self.client, more):
             return False
         self._size = size
         return True

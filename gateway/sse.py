@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING
 from gevent.event import Event
 
 from actors.messages import Finished, NumberedEvent, Output
-from gateway.encodings import Encodings
+from gateway.ledger import Hold
 from gateway.pieces import LONG_BYTES, PIECE_BYTES_MIN
 from gateway.replies import LastChunk
 from metrics import instruments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
-    from gateway.ledger import Hold
+    from gateway.encodings import Encodings
+    from gateway.ledger import Ledger
+    from gateway.turns import Turns
 
 OPENING = b"retry: 2000\n: open\n\n"
 HEARTBEAT = b": alive\n\n"
@@ -32,15 +34,28 @@ EVENT_BYTES = 200
 """What an event keeps beside its data, roughly."""
 
 
-def _at_once(wake: Callable[[], object]) -> None:
-    wake()
+class Place(Hold):
+    """One stream among all others: what it keeps counts, and it has turns."""
+
+    __slots__ = ("_turns",)
+
+    def __init__(self, ledger: Ledger, client: str, turns: Turns) -> None:
+        super().__init__(ledger, client)
+        self._turns = turns
+
+    def wake(self, wake: Callable[[], object]) -> None:
+        """Call this when there is news and it is the client's turn."""
+        self._turns.wake(self.client, wake)
+
+    def wait_turn(self) -> None:
+        """Wait for the client's turn."""
+        self._turns.wait(self.client)
 
 
 class Sink:
     """What the relay has delivered and the stream has not yet written.
 
-    hold: counts the bytes of it that are more than a few; None counts nothing.
-    wake: calls what it is given when it is this stream's turn, which may be at once.
+    place: counts the bytes of it that are more than a few.
     """
 
     __slots__ = (
@@ -48,25 +63,18 @@ class Sink:
         "_bytes",
         "_events",
         "_events_max",
-        "_hold",
         "_is_due",
         "_live",
         "_taken_bytes",
-        "_wake",
         "is_over",
         "lagged",
         "last_id",
+        "place",
     )
 
-    def __init__(
-        self,
-        events_max: int,
-        hold: Hold | None = None,
-        wake: Callable[[Callable[[], object]], object] = _at_once,
-    ) -> None:
+    def __init__(self, events_max: int, place: Place) -> None:
         self._events_max = events_max
-        self._hold = hold
-        self._wake = wake
+        self.place = place
         self._events: list[NumberedEvent] = []
         self._bytes = 0
         self._taken_bytes = 0
@@ -94,7 +102,7 @@ class Sink:
             self.last_id = batch[-1].id
         if not self._is_due:
             self._is_due = True
-            self._wake(self._arrived.set)
+            self.place.wake(self._arrived.set)
         return not self.lagged
 
     def _has_room(self, batch: tuple[NumberedEvent, ...]) -> bool:
@@ -106,7 +114,7 @@ class Sink:
         return not self.lagged
 
     def _count(self, size: int) -> bool:
-        return self._hold is None or self._hold.resize(size if size > LONG_BYTES else 0)
+        return self.place.resize(size if size > LONG_BYTES else 0)
 
     @property
     def is_refused(self) -> bool:
@@ -118,21 +126,21 @@ class Sink:
         self._live = True
 
     def take(self) -> list[NumberedEvent]:
-        """Return what is kept; what was taken before is written, and kept no longer."""
+        """Return what is kept; it counts until it is written."""
         self._arrived.clear()
         self._is_due = False
         events, self._events = self._events, []
         self._taken_bytes, self._bytes = self._bytes, 0
-        self._count(self._taken_bytes)
         return events
+
+    def note_written(self) -> None:
+        """Have what was taken count no longer."""
+        self._taken_bytes = 0
+        self._count(self._bytes)
 
     def wait(self, timeout_s: float) -> bool:
         """Return whether something has arrived before the time is over."""
         return bool(self._arrived.wait(timeout_s))
-
-    def close(self) -> None:
-        """Keep nothing any more."""
-        self._count(0)
 
 
 def size_of(numbered: NumberedEvent) -> int:
@@ -146,27 +154,24 @@ def stream(
     heartbeat_s: float,
     is_lost: Callable[[], bool],
     leave: Callable[[], None],
-    encodings: Encodings | None = None,
-    wait_turn: Callable[[], object] = lambda: None,
+    encodings: Encodings,
 ) -> Iterator[bytes]:
     """Yield the event stream in pieces, up to the terminal event.
 
     `is_lost` is asked when nothing has come for a while: whether the relay has
     events that it no longer delivers to this sink. `leave` is called at the end.
-    `wait_turn` is called before each piece of many that can be written at once.
     """
     instruments.watchers.inc()
-    pieces = Pieces(encodings or Encodings(), wait_turn)
     try:
-        sink.is_over = yield from _chunks(sink, heartbeat_s, is_lost, pieces)
+        sink.is_over = yield from _all_pieces(sink, heartbeat_s, is_lost, encodings)
     finally:
         instruments.watchers.dec()
-        sink.close()
+        sink.place.release()
         leave()
 
 
-def _chunks(
-    sink: Sink, heartbeat_s: float, is_lost: Callable[[], bool], pieces: Pieces
+def _all_pieces(
+    sink: Sink, heartbeat_s: float, is_lost: Callable[[], bool], encodings: Encodings
 ) -> Generator[bytes, None, bool]:
     """Yield the pieces; return whether the job's end is among them."""
     # The first one brings the headers on their way, so it goes out at once.
@@ -174,9 +179,8 @@ def _chunks(
     while True:
         # Found out before what is kept is taken, so that it still goes out.
         lagged = sink.lagged or (first is HEARTBEAT and is_lost())
-        events = sink.take()
-        yield from pieces.of(first, events)
-        if events and isinstance(events[-1].event.body, Finished):
+        has_ended = yield from _pieces(first, sink, encodings)
+        if has_ended:
             return True
         if lagged:
             yield LAGGED
@@ -184,28 +188,26 @@ def _chunks(
         first = b"" if sink.wait(heartbeat_s) else HEARTBEAT
 
 
-class Pieces:
-    """Events, put together to pieces of a size that others can wait for."""
+def _pieces(
+    before: bytes, sink: Sink, encodings: Encodings
+) -> Generator[bytes, None, bool]:
+    """Yield what the sink has behind the bytes that come first.
 
-    __slots__ = ("_encodings", "_wait_turn")
-
-    def __init__(self, encodings: Encodings, wait_turn: Callable[[], object]) -> None:
-        self._encodings = encodings
-        self._wait_turn = wait_turn
-
-    def of(self, before: bytes, events: Iterable[NumberedEvent]) -> Iterator[bytes]:
-        """Yield the events behind the bytes that come first."""
-        piece, count = bytearray(before), 0
-        for numbered in events:
-            for part in self._encodings.of(numbered):
-                if len(piece) >= PIECE_BYTES_MIN or count >= EVENTS_IN_PIECE_MAX:
-                    yield bytes(piece)
-                    self._wait_turn()
-                    piece, count = bytearray(), 0
-                piece += part
-            count += 1
-            if isinstance(numbered.event.body, Finished):
-                yield LastChunk(piece)
-                return
-        if piece:
-            yield bytes(piece)
+    The pieces are of a size that others can wait for, and leave others their turn.
+    """
+    piece, count = bytearray(before), 0
+    for numbered in sink.take():
+        for part in encodings.of(numbered):
+            if len(piece) >= PIECE_BYTES_MIN or count >= EVENTS_IN_PIECE_MAX:
+                yield bytes(piece)
+                sink.place.wait_turn()
+                piece, count = bytearray(), 0
+            piece += part
+        count += 1
+        if isinstance(numbered.event.body, Finished):
+            yield LastChunk(piece)
+            return True
+    if piece:
+        yield bytes(piece)
+    sink.note_written()
+    return False

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -57,6 +58,8 @@ def hello_ms(port: int, seconds: float) -> list[float]:
 def attack(port: int, path: str, count: int, *, reads: bool) -> None:
     """Ask for this path from so many connections, again and again, until killed."""
     raise_files_max()
+    # What it takes to read all that is no matter here, on a machine that both share.
+    os.setpriority(os.PRIO_PROCESS, 0, 19)
     threading.stack_size(65536)
     todo = _ask_and_read if reads else _ask_only
     threads = [

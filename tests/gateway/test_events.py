@@ -20,12 +20,16 @@ from actors.messages import (
     Restarted,
     Started,
 )
-from gateway.encodings import encode_event
-from gateway.sse import HEARTBEAT, LAGGED, OPENING, Sink, stream
+from gateway.encodings import Encodings, encode_event
+from gateway.ledger import Ledger
+from gateway.sse import HEARTBEAT, LAGGED, OPENING, Place, Sink, stream
+from gateway.turns import Turns
 from metrics.instruments import REGISTRY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+MIB = 1 << 20
 
 
 @pytest.fixture
@@ -217,18 +221,31 @@ def test_a_relay_that_ends_sends_its_watchers_away(gateway: Gateway) -> None:
 # ------------------------------------------------------------ the sink by itself
 
 
+def sink_of(events_max: int) -> Sink:
+    ledger = Ledger(bytes_max=MIB, bytes_per_client_max=MIB)
+    return Sink(events_max, Place(ledger, "a client", Turns()))
+
+
+def never() -> bool:
+    return False
+
+
+def nothing() -> None:
+    pass
+
+
 def test_a_replay_may_be_longer_than_the_bound() -> None:
-    sink = Sink(events_max=4)
+    sink = sink_of(4)
     assert sink.deliver(batch(1, 100))
     sink.go_live()
     assert len(sink.take()) == 100
 
 
 def test_a_reader_that_falls_behind_is_told() -> None:
-    sink = Sink(events_max=4)
+    sink = sink_of(4)
     sink.go_live()
     left: list[bool] = []
-    chunks = stream(sink, 60, lambda: False, lambda: left.append(True))
+    chunks = stream(sink, 60, never, lambda: left.append(True), Encodings())
     assert next(chunks) == OPENING
     assert sink.deliver(batch(1, 3))
     assert not sink.deliver(batch(4, 2))
@@ -240,22 +257,22 @@ def test_a_reader_that_falls_behind_is_told() -> None:
 
 
 def test_one_large_batch_is_no_lag() -> None:
-    sink = Sink(events_max=4)
+    sink = sink_of(4)
     sink.go_live()
     assert sink.deliver(batch(1, 100))
 
 
 def test_events_of_one_batch_travel_together() -> None:
-    sink = Sink(events_max=1024)
+    sink = sink_of(1024)
     sink.deliver(batch(1, 10))
-    chunks = stream(sink, 0, lambda: False, lambda: None)
+    chunks = stream(sink, 0, never, nothing, Encodings())
     assert next(chunks) == OPENING + b"".join(map(encode_event, batch(1, 10)))
     assert next(chunks) == HEARTBEAT
 
 
 def test_a_long_replay_travels_in_pieces() -> None:
-    sink = Sink(events_max=1024)
+    sink = sink_of(1024)
     sink.deliver(batch(1, 5000))
-    chunks = stream(sink, 60, lambda: False, lambda: None)
+    chunks = stream(sink, 60, never, nothing, Encodings())
     assert len(next(chunks)) < 70_000
     chunks.close()  # type: ignore[attr-defined]
