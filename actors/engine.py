@@ -221,7 +221,9 @@ class Engine:
                 for name, (soft, hard) in options["ulimits"].items()
             ],
         )
-        host["MaskedPaths"] = list(options["masked"])  # the SDK has no word for it
+        # The SDK has no words for these.
+        host["MaskedPaths"] = list(options["masked"])
+        host["ReadonlyPaths"] = list(options["read_only"])
         created = self._client.create_container(
             options["image"],
             options["command"],

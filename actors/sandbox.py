@@ -12,6 +12,7 @@ from actors.bounds import (
     bounds_of,
     memory_mb_of,
 )
+from actors.hidden_paths import MASKED, READ_ONLY
 from images import wire
 
 if TYPE_CHECKING:
@@ -39,8 +40,12 @@ It takes a tenth of that. A runner says how much: the limit becomes that and wha
 job may have: see `Engine.hold_back`. Where only Docker can set it, it stays this high.
 """
 
-SYSCTLS = {"net.ipv4.tcp_max_tw_buckets": "0"}
-"""Else what a closed connection leaves for a minute would cost the container."""
+SYSCTLS = {
+    # Else what a closed connection leaves for a minute would cost the container.
+    "net.ipv4.tcp_max_tw_buckets": "0",
+    # Else the next one to the same address would be told how this one went.
+    "net.ipv4.tcp_no_metrics_save": "1",
+}
 
 SET_AT_START = {
     "fork": ("processes", "stack_kb"),
@@ -52,44 +57,6 @@ A fork gets all of them with its job, but by then its C library knows the stack'
 it gives to each thread. A compiler's own are the same for all jobs, but for its memory,
 by which it has chosen the size of its heap.
 """
-
-MASKED = (
-    "/proc/acpi",
-    "/proc/asound",
-    "/proc/buddyinfo",
-    "/proc/cmdline",
-    "/proc/config.gz",
-    "/proc/consoles",
-    "/proc/diskstats",
-    "/proc/interrupts",
-    "/proc/iomem",
-    "/proc/ioports",
-    "/proc/kallsyms",
-    "/proc/kcore",
-    "/proc/key-users",
-    "/proc/keys",
-    "/proc/kpagecgroup",
-    "/proc/kpagecount",
-    "/proc/kpageflags",
-    "/proc/latency_stats",
-    "/proc/locks",
-    "/proc/modules",
-    "/proc/pagetypeinfo",
-    "/proc/partitions",
-    "/proc/sched_debug",
-    "/proc/schedstat",
-    "/proc/scsi",
-    "/proc/slabinfo",
-    "/proc/softirqs",
-    "/proc/swaps",
-    "/proc/timer_list",
-    "/proc/timer_stats",
-    "/proc/vmallocinfo",
-    "/proc/zoneinfo",
-    "/sys/devices/virtual/powercap",
-    "/sys/firmware",
-)
-"""What tells of the whole host and is no runtime's business: Docker's list and more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +172,7 @@ def container_options(
             "auto_remove": True,
         },
         "masked": MASKED,
+        "read_only": READ_ONLY,
         "ulimits": ulimits(defaults, config),
     }
 

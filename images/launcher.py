@@ -230,14 +230,22 @@ def drop(uid: int, gid: int, guard: int) -> None:
     posix.setresuid(guard, uid, guard)
 
 
-def volunteer() -> None:
-    """Have the kernel kill this process before our own when memory runs out."""
+def score_file() -> int:
+    """Open what tells the kernel whom to kill first; it is not ours after `drop`."""
     try:
-        fd = posix.open("/proc/self/oom_score_adj", posix.O_WRONLY)
+        return posix.open("/proc/self/oom_score_adj", posix.O_WRONLY)
     except OSError:
-        return  # another runtime's kernel
-    posix.write(fd, OOM_SCORE)
-    posix.close(fd)
+        return -1  # another runtime's kernel
+
+
+def volunteer(score: int) -> None:
+    """Have the kernel kill this process before our own when memory runs out.
+
+    Not while it waits: a job may take its own offer back, and would be outlived by it.
+    """
+    if score >= 0:
+        posix.write(score, OOM_SCORE)
+        posix.close(score)
 
 
 def take_stdio(fds: list[int]) -> int:
@@ -273,7 +281,7 @@ def read_exactly(fd: int, count: int) -> bytes:
 def program(uid: int, fds: list[int]) -> None:
     """Wait for the spec, do what it says; returns to run on in-process."""
     control = take_stdio(fds)
-    volunteer()
+    score = score_file()
     if IN_SITE:
         _python["warm_up"]()
     drop(uid, BOX_GID, uid)
@@ -284,6 +292,7 @@ def program(uid: int, fds: list[int]) -> None:
             _python["rehearse"]()
         message = read_frame(control)
     posix.setresgid(uid, uid, uid)
+    volunteer(score)
     spec = marshal.loads(message)
     posix.chdir(WORK)
     if spec["files"] is not None:
@@ -376,7 +385,7 @@ def starter(uid: int, fds: list[int], options: "dict[str, Any]") -> None:
         posix.dup2(control, STARTER_FD)
         posix.close(control)
     fds[:] = [STARTER_FD]
-    volunteer()
+    volunteer(score_file())
     drop(uid, uid, uid)
     set_limits(options["limits"])
     for number in (_signal.SIGPIPE, _signal.SIGXFSZ):

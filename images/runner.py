@@ -15,7 +15,8 @@ step; output goes to the host as it comes; the step ends when its process does, 
 a limit (runner_step.py). If it takes more than a moment, the next job's children are
 made meanwhile, so that nobody waits for them: the launcher that makes them knows no
 more than before, and their uid is one that this job can't touch (the kernel may kill
-them when the job takes all memory: then the container ends). Whatever is alive after a
+them when the job takes all memory: then the container ends, as it does not if only the
+job's own had to die). Whatever is alive after a
 step is killed; where it goes on forking meanwhile that takes a killer: a child under
 the job's uid which the job's own processes can't signal. Then DONE goes to the host
 with the evidence and the bill (runner_bill.py), and the scrub begins: the runner
@@ -71,6 +72,7 @@ from images.runner_kernel import (
     TASKS,
     Gauge,
     Observer,
+    OwnPeak,
     cpu_ms_of,
     processes,
     read_text,
@@ -119,6 +121,7 @@ class Runner:
         self.memory = Memory()
         self.tasks = Gauge(TASKS)
         self.observer = Observer()
+        self.peak = OwnPeak()
         self.uid: int = config["uid_first"] - 1
         """The job's; before the first one, nobody's."""
         self.guard: int = config["uid_first"] + config["uid_count"] - 1
@@ -257,8 +260,6 @@ class Runner:
             self.host.hold(wire.DONE, runner_json.dumps(done), HOLD_END_S)
         else:
             self.host.send_json(wire.DONE, done)
-        if done["oom"]:
-            raise Dirty("oom")
         started = time.monotonic()
         self.ask_for_next()
         self.scrub(started + self.config["scrub_s"])
@@ -492,6 +493,7 @@ class Runner:
         for child in self.children:
             child.close()
         clean(self.uid, deadline, self.host.let_go)
+        self.peak.forget()
         self.launcher.exits.clear()
         self.take_next(deadline)
         # Asked of themselves: a pid could be another's by now.

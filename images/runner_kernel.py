@@ -24,6 +24,8 @@ _SOCKETS = ("net/sockstat", "net/sockstat6")
 Count = tuple[str, str, int]
 """Of sockets: the protocol, what is counted, how many."""
 _PIECE_BYTES = 1 << 16
+PEAK_BYTES = 160 << 20
+"""More than the largest job makes us grow by, in addresses."""
 _CPU_CLOCK = 2
 """The clock of a process that counts the time which the scheduler gave it."""
 
@@ -87,9 +89,9 @@ class Gauge:
         return None if before is None or now is None else round(now - before, 3)
 
 
-def _open(path: str) -> int:
+def _open(path: str, flags: int = posix.O_RDONLY) -> int:
     try:
-        return posix.open(path, posix.O_RDONLY)
+        return posix.open(path, flags)
     except OSError:
         return -1
 
@@ -188,6 +190,22 @@ class Observer:
             "space": [_filled(path) for path in self._places],
             "files": [_names(path) for path in (*self._places, MQUEUE)],
         }
+
+
+class OwnPeak:
+    """What the kernel shows of our own largest size, which would tell of sources."""
+
+    def __init__(self) -> None:
+        self._fd = _open("/proc/self/clear_refs", posix.O_WRONLY)
+        try:
+            bytes(PEAK_BYTES)  # never touched: it takes addresses, and no memory
+        except MemoryError:
+            return  # the host promises no more addresses than it has memory
+
+    def forget(self) -> None:
+        """Have the largest resident size be that of now (proc_pid_clear_refs(5))."""
+        if self._fd >= 0:
+            posix.write(self._fd, b"5")
 
 
 def cpu_ms_of(pid: int) -> float:

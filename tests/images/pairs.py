@@ -107,10 +107,43 @@ int main() {
 }
 """
 
+TOUCH = (
+    """
+import os
+for path in ("/dev/null", "/dev/zero", "/dev/full", "/dev/pts"):
+    try: os.utime(path)
+    except OSError: pass
+data = bytearray(150 << 20)
+"""
+    + "#" * (6 << 20)
+)
+LOOK = """
+import os, time
+born = os.stat("/tmp").st_mtime
+for path in ("/dev/null", "/dev/zero", "/dev/full"):
+    print(os.stat(path).st_mtime_ns <= os.stat("/dev").st_mtime_ns)
+for line in open("/proc/1/status"):
+    if line[:6] in ("VmPeak", "VmHWM:"): print(line[:7], int(line.split()[1]) >> 12)
+for name in "memory/memory.max_usage_in_bytes", "memory.peak":
+    try: print(open("/sys/fs/cgroup/" + name).read())
+    except FileNotFoundError: print()
+print(sorted(os.listdir("/sys/kernel")), sorted(os.listdir("/sys/class")))
+print(sorted(os.listdir("/proc/sys/net/ipv4")))
+"""
+"""What could tell of the job before: that it was there, how large it was."""
+
+HUNGRY = """
+data = []
+while True: data.append(bytearray(1 << 20))
+"""
+IMPORTS = "import json, asyncio, http.client, decimal; print('imported')"
+
 PAIRS = [
     Pair("an orphan's memory", "python", ORPHAN, first_kb=100 << 10),
     Pair("a sibling's memory", "python", SIBLING, first_kb=110 << 10),
     Pair("names that don't exist", "python", NAMES, FILL),
     Pair("names that don't exist, and much memory", "python", NAMES, FILL, 0, 1024),
+    Pair("all its memory", "python", HUNGRY, IMPORTS),
+    Pair("times and counters", "python", TOUCH, LOOK),
     Pair("files read", "cpp", READ_ALL, FILL_CPP),
 ]

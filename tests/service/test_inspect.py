@@ -90,7 +90,13 @@ def test_every_mount_is_small_and_in_memory(inspected: dict[str, Any]) -> None:
 def test_what_tells_of_the_whole_host_is_masked(inspected: dict[str, Any]) -> None:
     masked = set(inspected["HostConfig"]["MaskedPaths"])
     assert {"/proc/kcore", "/proc/keys", "/proc/locks", "/sys/firmware"} <= masked
-    assert "/proc/sys" in inspected["HostConfig"]["ReadonlyPaths"]
+    assert {"/proc/sys", "/dev"} <= set(inspected["HostConfig"]["ReadonlyPaths"])
+
+
+def test_connections_leave_nothing_to_be_read(inspected: dict[str, Any]) -> None:
+    sysctls = inspected["HostConfig"]["Sysctls"]
+    assert sysctls["net.ipv4.tcp_no_metrics_save"] == "1"
+    assert sysctls["net.ipv4.tcp_max_tw_buckets"] == "0"
 
 
 def test_hard_limits_stand_behind_our_own(inspected: dict[str, Any]) -> None:
