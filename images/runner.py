@@ -255,6 +255,8 @@ class Runner:
             raise
         assert self.over  # noqa: S101 - a job has a step
         done = self.done(self.over)
+        self.over = self.compiled = None
+        del files, stdin  # up to 24 MB, which our size would tell of
         ended_at = time.monotonic()
         if job.get("others_wait"):  # a host of before does not say it
             self.host.hold(wire.DONE, runner_json.dumps(done), HOLD_END_S)
