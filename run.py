@@ -68,7 +68,13 @@ from supervisors.options import settings_of, settings_options
 from supervisors.processes import OPTION, Inherited, Processes, listen
 from supervisors.readiness import ready_line, wait_until_ready
 from supervisors.service import Service
-from supervisors.settings import Settings, SettingsError, refuse_uids, to_text
+from supervisors.settings import (
+    Settings,
+    SettingsError,
+    refuse_at_engine,
+    refuse_uids,
+    to_text,
+)
 from supervisors.tree import tree
 
 IMAGES = Path(__file__).parent / "images"
@@ -176,6 +182,8 @@ def start_service(
     catalog = effective_catalog(known, settings, built)
     refuse_uids(settings, len(catalog.languages))
     served = {name: built[name] for name in catalog.languages}
+    if not is_gateway:
+        refuse_at_engine(settings, engine().info())
     engine_port = None if is_gateway else make_engine(settings)
     if engine_port is not None and (left := engine_port.sweep(CLEAN_UP_S)):
         raise CommandError(

@@ -104,3 +104,16 @@ def uids(written: Written, pools: int) -> Iterator[str]:
             f"{written.say(*keys)}: with {pools} languages, uids up to {last} "
             f"would be needed, and the largest is {UID_MAX}"
         )
+
+
+def at_engine(written: Written, info: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what the engine, which tells this of itself, can't do for a container."""
+    there = info["NCPU"]
+    if written["cpus"] > there:
+        yield f"{written.say('cpus')} is more than the {there} that Docker's host has"
+    runtimes = [("runtime", written["runtime"])]
+    runtimes += [("runtimes", entry.split("=")[1]) for entry in written["runtimes"]]
+    for key, runtime in runtimes:
+        if runtime not in info["Runtimes"]:
+            known = ", ".join(sorted(info["Runtimes"]))
+            yield f"{written.say(key)}: Docker knows no runtime {runtime}, but {known}"

@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ValidationError
 
 from supervisors.broker_url import HIDDEN, masked
-from supervisors.contradictions import Written, contradictions, uids
+from supervisors.contradictions import (
+    Written,
+    at_engine,
+    contradictions,
+    uids,
+)
 from supervisors.settings_model import Settings
 
 if TYPE_CHECKING:
@@ -116,6 +121,12 @@ def load_settings(
 def refuse_uids(settings: Settings, pools: int) -> None:
     """Raise SettingsError when so many languages can't have uids of their own."""
     for sentence in uids(Written(flatten(settings), {}), pools):
+        raise SettingsError(sentence)
+
+
+def refuse_at_engine(settings: Settings, info: Mapping[str, Any]) -> None:
+    """Raise SettingsError when Docker, by what it tells, can make no such container."""
+    for sentence in at_engine(Written(flatten(settings), {}), info):
         raise SettingsError(sentence)
 
 

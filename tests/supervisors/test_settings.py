@@ -11,6 +11,7 @@ from supervisors.settings import (
     Settings,
     SettingsError,
     load_settings,
+    refuse_at_engine,
     refuse_uids,
     to_text,
 )
@@ -209,6 +210,27 @@ def test_who_starts_counts_the_languages() -> None:
     refuse_uids(settings, 8)
     with pytest.raises(SettingsError, match=r"pool\.max = 20000.* 20 languages"):
         refuse_uids(settings, 20)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"cpus": "2.5"}, "cpus = 2.5 is more than the 2 "),
+        ({"runtime": "runsc"}, "runtime = runsc: Docker knows no runtime runsc, but"),
+        ({"runtimes": "java=runsc"}, "no runtime runsc, but crun, runc"),
+        ({"cpus": "2", "runtime": "crun"}, None),
+    ],
+)
+def test_what_docker_has_not_is_refused(
+    options: dict[str, str], words: str | None
+) -> None:
+    settings = load_settings(None, {}, options).settings
+    info = {"NCPU": 2, "Runtimes": {"runc": {}, "crun": {}}}
+    if words is None:
+        refuse_at_engine(settings, info)
+        return
+    with pytest.raises(SettingsError, match=words):
+        refuse_at_engine(settings, info)
 
 
 @pytest.mark.parametrize(
