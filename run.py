@@ -263,6 +263,7 @@ def gateway_config(settings: Settings) -> GatewayConfig:
         reads_per_second=rate.reads_per_second or READS_A_JOB * rate.per_second,
         reads_burst=rate.reads_burst or READS_A_JOB * rate.burst,
         reads_clients_max=rate.clients_max,
+        client_share=settings.client_share,
         caps=caps_of(settings),
         proxies=tuple(map(ip_network, settings.http.proxies)),
         **settings.http.model_dump(exclude={"proxies"}),

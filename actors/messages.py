@@ -699,10 +699,12 @@ class FindPosition:
 
 @dataclass(frozen=True, slots=True)
 class TakeToken:
-    """Ask for one token of this client's bucket."""
+    """Ask for tokens of this client's bucket."""
 
     client: str
     reply: Callable[[TokenReply], None]
+    cost: float = 1
+    """How many: all or none. Of more than the bucket holds, it asks for a full one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -714,7 +716,7 @@ class TokenReply:
     """The bucket's size."""
     remaining: int
     retry_after_s: float
-    """Until the next token; 0 when granted."""
+    """Until there are as many as were asked for; 0 when granted."""
     reset_s: float
     """Until the bucket is full again."""
 

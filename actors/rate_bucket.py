@@ -27,15 +27,16 @@ class TokenBucket:
     tokens: float
     updated_at: float
 
-    def take(self, now: float) -> TokenReply:
-        """Take one token at `now` (monotonic seconds), or say when there is one."""
+    def take(self, now: float, cost: float = 1) -> TokenReply:
+        """Take tokens at `now` (monotonic seconds), or say when there are so many."""
+        cost = min(cost, self.burst)
         gained = (now - self.updated_at) * self.per_second
         self.tokens = min(self.burst, self.tokens + gained)
         self.updated_at = now
-        granted = self.tokens >= 1
+        granted = self.tokens >= cost
         if granted:
-            self.tokens -= 1
-        missing = 0.0 if granted else 1 - self.tokens
+            self.tokens -= cost
+        missing = 0.0 if granted else cost - self.tokens
         return TokenReply(
             granted=granted,
             limit=self.burst,
@@ -68,7 +69,7 @@ class RateBucket(Actor):
     def take_token(self, message: TakeToken) -> None:
         """Answer, and be there until the bucket is full."""
         self._asked += 1
-        message.reply(self._bucket.take(self.now()))
+        message.reply(self._bucket.take(self.now(), message.cost))
         self.set_timer("full", max(self._bucket.full_in_s(), LINGER_S))
 
     def time_out(self, name: str) -> None:

@@ -3,25 +3,44 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from gateway.large_json import parse_large
 from gateway.problems import Problem
+from gateway.slices import PIECE_BYTES
+from gateway.texts import Texts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from gateway.bodies import Intake
+    from gateway.large_json import Bounds
+    from gateway.slices import Slices
 
-_PIECE_BYTES = 65536
+Environ = Mapping[str, Any]
 
 
-def read_body(environ: Mapping[str, Any], bytes_max: int, timeout_s: float) -> bytes:
+def announced_bytes(environ: Environ) -> int:
+    """Return how long the body is to be; 0 when that is not said."""
+    return int(environ.get("CONTENT_LENGTH") or 0)
+
+
+def media_type(environ: Environ) -> str:
+    """Return what the client says that the body is; empty when it does not."""
+    return str(environ.get("CONTENT_TYPE", "")).partition(";")[0].strip().lower()
+
+
+def read_body(
+    environ: Environ, bytes_max: int, timeout_s: float, intake: Intake
+) -> bytes:
     """Return the whole body; a Problem when it is too large, too slow or broken."""
-    announced = int(environ.get("CONTENT_LENGTH") or 0)
+    announced = announced_bytes(environ)
     if announced > bytes_max:
         raise _too_large(bytes_max)
+    intake.announce(announced)
     stream = environ["wsgi.input"]
     stream.end_within(timeout_s)
     try:
-        return _read(stream, bytes_max)
+        return _read(stream, bytes_max, intake)
     except TimeoutError as error:
         detail = f"The body did not end within {timeout_s:g} seconds."
         raise Problem.closing("body_timeout", detail) from error
@@ -29,20 +48,15 @@ def read_body(environ: Mapping[str, Any], bytes_max: int, timeout_s: float) -> b
         raise Problem.closing("bad_request", "The body is broken.") from error
 
 
-def read_json(environ: Mapping[str, Any], bytes_max: int, timeout_s: float) -> object:
-    """Return the JSON document that the body is."""
-    media_type = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
-    if media_type != "application/json":
-        raise Problem.closing(
-            "unsupported_media_type", "The body must be application/json."
-        )
-    return parse_json(read_body(environ, bytes_max, timeout_s))
+def parse_json(body: bytes, bounds: Bounds, slices: Slices) -> tuple[object, Texts]:
+    """Decode strict JSON: UTF-8, no NaN, no infinity, of sane depth.
 
-
-def parse_json(body: bytes) -> object:
-    """Decode strict JSON: UTF-8, no NaN, no infinity, of sane depth."""
+    A large body's long texts come beside it.
+    """
     try:
-        return json.loads(body.decode(), parse_constant=_refuse_constant)
+        if len(body) <= PIECE_BYTES:
+            return _parse(body), Texts()
+        return parse_large(body, _parse, bounds, slices)
     except RecursionError as error:
         raise Problem("invalid_json", "The JSON is nested too deep.") from error
     except ValueError as error:  # also an undecodable or endless number, bad UTF-8
@@ -50,14 +64,20 @@ def parse_json(body: bytes) -> object:
         raise Problem("invalid_json", detail) from error
 
 
-def _read(stream: Any, bytes_max: int) -> bytes:
+def _parse(body: bytes) -> object:
+    return json.loads(body.decode(), parse_constant=_refuse_constant)
+
+
+def _read(stream: Any, bytes_max: int, intake: Intake) -> bytes:
     pieces = []
-    left = bytes_max + 1
-    while left and (piece := stream.read(min(left, _PIECE_BYTES))):
+    size = 0
+    while piece := stream.read(PIECE_BYTES):
+        size += len(piece)
+        if size > bytes_max:
+            raise _too_large(bytes_max)
+        if size > intake.size:
+            intake.grow(size - intake.size)
         pieces.append(piece)
-        left -= len(piece)
-    if not left:
-        raise _too_large(bytes_max)
     return b"".join(pieces)
 
 

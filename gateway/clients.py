@@ -83,17 +83,19 @@ def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
     return getattr(found, "ipv4_mapped", None) or found
 
 
-def take_token(directory: Directory, client: str) -> dict[str, str]:
-    """Take one token; return the headers that tell the client how it stands.
+def take_token(
+    directory: Directory, client: str, cost: float = 1, policy: str = "default"
+) -> dict[str, str]:
+    """Take tokens; return the headers that tell the client how it stands.
 
     Raises the Problem when the bucket is empty. When there is nobody to ask, the
     request passes: a missing limit is better than a missing service.
     """
-    answer = _ask(directory, client)
+    answer = _ask(directory, client, cost)
     if answer is None:
         _log.warning("the rate limit does not answer; a request passes without")
         return {}
-    headers = _headers(answer)
+    headers = _headers(answer, policy)
     if answer.granted:
         return headers
     instruments.rate_limited_total.inc()
@@ -105,17 +107,17 @@ def take_token(directory: Directory, client: str) -> dict[str, str]:
     )
 
 
-def _ask(directory: Directory, client: str) -> TokenReply | None:
+def _ask(directory: Directory, client: str, cost: float) -> TokenReply | None:
     answer: AsyncResult[TokenReply] = AsyncResult()
-    if not directory.tell(BUCKETS, TakeToken(client, answer.set)):
+    if not directory.tell(BUCKETS, TakeToken(client, answer.set, cost)):
         return None
     return answer.wait(_BUCKET_TIMEOUT_S)
 
 
-def _headers(answer: TokenReply) -> dict[str, str]:
+def _headers(answer: TokenReply, policy: str) -> dict[str, str]:
     return {
-        "RateLimit-Policy": f'"default";q={answer.limit}',
-        "RateLimit": f'"default";r={answer.remaining};t={math.ceil(answer.reset_s)}',
+        "RateLimit-Policy": f'"{policy}";q={answer.limit}',
+        "RateLimit": f'"{policy}";r={answer.remaining};t={math.ceil(answer.reset_s)}',
     }
 
 

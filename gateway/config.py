@@ -33,7 +33,11 @@ class GatewayConfig:
     """0 lets the system choose."""
     source_kb_max: int = 1024
     """Of all files of a job together."""
-    body_kb_max: int = 8192
+    body_kb_max: int = 6400
+    bodies_mb_max: int = 32
+    """Of all clients, while they are read and made into jobs."""
+    client_share: float = 0.5
+    """The part that one client may have of what the others leave of such a bound."""
     files_max: int = 64
     args_max: int = 64
     env_max: int = 64

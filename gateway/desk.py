@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gateway.answers import Answers
 from gateway.arrivals import Arrivals
+from gateway.bodies import Bodies
 from gateway.encodings import Encodings
 from gateway.ledger import Ledger
 from gateway.reads import Reads
@@ -25,6 +26,7 @@ class Desk:
     reads: Reads
     ledger: Ledger
     turns: Turns
+    bodies: Bodies
     streams: Streams
     encodings: Encodings
     answers: Answers
@@ -34,12 +36,14 @@ def make_desk(config: GatewayConfig) -> Desk:
     """Return a desk at which nobody stands."""
     ledger = Ledger(config.answers_mb_max << 20, config.answers_per_client_mb_max << 20)
     turns = Turns()
+    bodies = Bodies(config.bodies_mb_max << 20, config.client_share)
     answers = Answers(ledger, turns)
     return Desk(
         Arrivals(),
         Reads(config),
         ledger,
         turns,
+        bodies,
         Streams(config),
         Encodings(),
         answers,

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from actors.messages import CompileLimits, Limits, SourceFile
 from gateway.names import find_clash
 from gateway.problems import Problem
+from gateway.slices import PIECE_BYTES
+from gateway.texts import base64_bytes, from_base64
 
 if TYPE_CHECKING:
     from gateway.config import GatewayConfig
     from gateway.requests import JobRequest
+    from gateway.slices import Slices
+    from gateway.texts import Texts
     from images.catalog import Catalog, Language
 
 # The kernel gives a program 128 KiB for one word and some more for all of them.
@@ -36,9 +40,17 @@ class Draft:
     env: tuple[tuple[str, str], ...]
     limits: Limits
 
-    def fingerprint(self) -> str:
+    def fingerprint(self, slices: Slices) -> str:
         """Return a digest that differs when anything of it does."""
-        return hashlib.sha256(repr(self).encode()).hexdigest()
+        contents = [*(file.content for file in self.files), self.stdin]
+        frame = replace(self, stdin=b"", files=())
+        sizes = [(file.name, len(file.content)) for file in self.files]
+        digest = hashlib.sha256(repr((frame, sizes, len(self.stdin))).encode())
+        for content in contents:
+            for at in range(0, len(content), PIECE_BYTES):
+                digest.update(memoryview(content)[at : at + PIECE_BYTES])
+                slices.give_way()
+        return digest.hexdigest()
 
 
 class Drafter:
@@ -51,18 +63,23 @@ class Drafter:
         self._catalog = catalog
         self._served = served
 
-    def draft(self, request: JobRequest) -> Draft:
-        """Return the job's draft, or raise the Problem with one entry a field."""
-        errors = [*self._check(request)]
+    def draft(self, request: JobRequest, texts: Texts, slices: Slices) -> Draft:
+        """Return the job's draft, or raise the Problem with one entry a field.
+
+        texts: what stands for a long text in the request, and the text.
+        """
+        errors = [*self._check(request), *_check_texts(request, texts)]
         language = self._catalog.resolve(request.language)
         if errors or language is None:
             raise Problem.invalid(*errors)
-        files = _files(request, language)
-        self._check_sizes(request, files)
+        stdin = texts.utf8(request.stdin)
+        if len(stdin) > self._config.stdin_kb_max * 1024:
+            raise _too_large("stdin", self._config.stdin_kb_max)
+        files = tuple(self._files(request, language, texts, slices))
         return Draft(
             language=language.name,
             files=files,
-            stdin=request.stdin.encode(),
+            stdin=stdin,
             stdin_open=request.stdin_open,
             args=tuple(request.args),
             env=tuple(sorted(request.env.items())),
@@ -96,12 +113,25 @@ class Drafter:
                 if getattr(limits, name) > cap:
                     yield f"{group}.{name}", f"must be at most {cap}"
 
-    def _check_sizes(self, request: JobRequest, files: tuple[SourceFile, ...]) -> None:
-        config = self._config
-        if sum(len(file.content) for file in files) > config.source_kb_max * 1024:
-            raise _too_large("source", config.source_kb_max)
-        if len(request.stdin.encode()) > config.stdin_kb_max * 1024:
-            raise _too_large("stdin", config.stdin_kb_max)
+    def _files(
+        self, request: JobRequest, language: Language, texts: Texts, slices: Slices
+    ) -> Iterator[SourceFile]:
+        """Yield the files, but no more bytes than they may have together."""
+        left = self._config.source_kb_max * 1024
+        for number, (name, text, encoding) in enumerate(_listed(request, language)):
+            content = texts.utf8(text)
+            if encoding == "base64":
+                if len(content) > base64_bytes(left):
+                    raise _too_large("source", self._config.source_kb_max)
+                try:
+                    content = from_base64(content, slices)
+                except ValueError:
+                    field = f"files.{number}.content"
+                    raise Problem.invalid((field, "is not base64")) from None
+            left -= len(content)
+            if left < 0:
+                raise _too_large("source", self._config.source_kb_max)
+            yield SourceFile(name, content)
 
     def _limits(self, request: JobRequest, language: Language) -> Limits:
         asked, own, caps = request.limits, language.limits, self._config.caps
@@ -134,17 +164,21 @@ def _check_source(request: JobRequest) -> Errors:
     clash = find_clash(file.name for file in request.files)
     if clash is not None:
         yield "files", f"{clash!r} is there twice, or is also a folder"
-    for number, file in enumerate(request.files):
-        try:
-            file.decoded()
-        except ValueError:
-            yield f"files.{number}.content", "is not base64"
 
 
-def _files(request: JobRequest, language: Language) -> tuple[SourceFile, ...]:
+def _check_texts(request: JobRequest, texts: Texts) -> Errors:
+    long = {"source": request.source, "stdin": request.stdin}
+    long |= {f"files.{n}.content": file.content for n, file in enumerate(request.files)}
+    for field, text in long.items():
+        if texts.is_broken(text):
+            yield field, "has half a surrogate pair in it"
+
+
+def _listed(request: JobRequest, language: Language) -> list[tuple[str, str, str]]:
+    """Return name, content and encoding of each file."""
     if request.source:
-        return (SourceFile(language.main, request.source.encode()),)
-    return tuple(SourceFile(file.name, file.decoded()) for file in request.files)
+        return [(language.main, request.source, "utf-8")]
+    return [(file.name, file.content, file.encoding) for file in request.files]
 
 
 def _too_large(what: str, kb_max: int) -> Problem:

@@ -16,8 +16,9 @@ from actors.messages import (
     WatchJob,
 )
 from gateway import sse, views
-from gateway.body import read_body
-from gateway.clients import client_key
+from gateway.bodies import TOKEN_BYTES
+from gateway.body import announced_bytes, media_type, read_body
+from gateway.clients import client_key, take_token
 from gateway.ledger import AnswersFullError
 from gateway.ports import (
     RELAY,
@@ -39,6 +40,17 @@ if TYPE_CHECKING:
     from gateway.desk import Desk
 
 _CANCEL_WAIT_S = 2.0
+_STDIN_COST = 0.05
+"""Of a token, beside what its bytes cost: some hundred keys a second."""
+_STDIN_TYPES = {
+    "",
+    "application/octet-stream",
+    "application/x-www-form-urlencoded",  # curl's word for any bytes
+    "text/plain",
+}
+_STDIN_TYPES_WORDS = (
+    "The body is the bytes themselves: application/octet-stream or text/plain."
+)
 
 _STREAM_HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
@@ -88,14 +100,34 @@ class Jobs:
         end = query.get("end", "0")
         if end not in {"0", "1"}:
             raise Problem.invalid(("end", "must be 0 or 1"))
-        config = self._config
-        data = read_body(environ, config.stdin_kb_max * 1024, config.body_timeout_s)
-        view = self._look_up(job_id)
+        if media_type(environ) not in _STDIN_TYPES:
+            raise Problem.closing("unsupported_media_type", _STDIN_TYPES_WORDS)
+        view = self._look_up(job_id)  # before there is anything of the body
         if view.state == "done":
             raise Problem("not_running", "The job has ended.")
-        message = SendStdin(job_id, view.language, data, end=end == "1")
-        tell_broker(self._directory, message)
-        return reply({}, 202)
+        config = self._config
+        client = self._client(environ)
+        rate = self._take_stdin_tokens(client, announced_bytes(environ))
+
+        def pay() -> None:
+            rate.update(self._take_stdin_tokens(client, TOKEN_BYTES))
+
+        with self._desk.bodies.intake(client, pay) as intake:
+            bytes_max = config.stdin_kb_max * 1024
+            data = read_body(environ, bytes_max, config.body_timeout_s, intake)
+            message = SendStdin(job_id, view.language, data, end=end == "1")
+            tell_broker(self._directory, message)
+        return reply({}, 202, rate)
+
+    def _take_stdin_tokens(self, client: str, announced: int) -> dict[str, str]:
+        """Take what stdin costs, of a bucket of its own: jobs don't wait for it.
+
+        Nobody types so fast as to hear of it.
+        """
+        cost = (
+            _STDIN_COST + min(announced, self._config.stdin_kb_max * 1024) / TOKEN_BYTES
+        )
+        return take_token(self._directory, f"{client} stdin", cost, "stdin")
 
     def cancel(self, job_id: str, environ: Environ) -> Any:
         """Answer `DELETE /v1/jobs/{id}`."""

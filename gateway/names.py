@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import unicodedata
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,12 +16,15 @@ PATTERN = (
     r"(/(?!\.{1,2}(/|$))[^/\\\u0000-\u001f\u007f-\u009f]+)*$"
 )
 
+_SLASH = re.compile("/")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
 
 def check_name(name: str) -> str:
     """Return the name, or raise a ValueError that says what is wrong with it."""
     if len(name.encode()) > NAME_BYTES_MAX:
         raise ValueError(f"is longer than {NAME_BYTES_MAX} bytes")
-    if any(unicodedata.category(character) == "Cc" for character in name):
+    if _CONTROL.search(name):
         raise ValueError("has a control character in it")
     if "\\" in name:
         raise ValueError("has a backslash in it; folders end with /")
@@ -40,6 +43,5 @@ def find_clash(names: Iterable[str]) -> str | None:
         if name in files:
             return name
         files.add(name)
-        parts = name.split("/")
-        folders.update("/".join(parts[:count]) for count in range(1, len(parts)))
+        folders.update(name[: slash.start()] for slash in _SLASH.finditer(name))
     return next(iter(sorted(files & folders)), None)

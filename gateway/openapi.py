@@ -200,7 +200,7 @@ _FEED = _operation(
     "writeStdin",
     "Write to a program's stdin",
     {"202": _answer("On its way", _JSON, {"type": "object"})},
-    "404 408 409 410 413 422 429 503",
+    "404 408 409 410 413 415 422 429 503",
     parameters=[_parameter("query", "end", {"enum": ["0", "1"]}, "1 closes stdin.")],
     description="For a job that was posted with `stdin_open`. The bytes as they are.",
     body={"content": {"application/octet-stream": {"schema": _BYTES}}},

@@ -26,12 +26,14 @@ KINDS: Mapping[str, tuple[int, str]] = {
     "idempotency_mismatch": (422, "The Idempotency-Key was used before"),
     "rate_limited": (429, "Too many requests"),
     "too_many_streams": (429, "Too many event streams are open"),
+    "too_much_at_once": (429, "One client has too much here at once"),
     "internal": (500, "The service failed"),
     "answers_full": (503, "Too much is being read just now"),
     "broker_unavailable": (503, "No jobs can be taken just now"),
     "draining": (503, "The service is about to stop"),
     "queue_full": (503, "Too many jobs are waiting"),
     "too_many_watchers": (503, "Too many follow this job"),
+    "too_busy": (503, "The service has too much at once"),
     "unavailable": (503, "The service is not complete just now"),
 }
 """Status and title of each code."""
@@ -64,9 +66,10 @@ class Problem(Exception):  # noqa: N818 - the word of RFC 9457
         return cls(code, detail, headers={"Retry-After": str(retry_after_s)})
 
     @classmethod
-    def closing(cls, code: str, detail: str) -> Problem:
+    def closing(cls, code: str, detail: str, retry_after_s: int = 0) -> Problem:
         """Return a Problem after which the connection can't be used again."""
-        return cls(code, detail, headers={"Connection": "close"})
+        later = {"Retry-After": str(retry_after_s)} if retry_after_s else {}
+        return cls(code, detail, headers={"Connection": "close", **later})
 
     @classmethod
     def invalid(cls, *errors: tuple[str, str]) -> Problem:

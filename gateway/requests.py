@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
@@ -16,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from gateway.large_json import Bounds
 from gateway.names import NAME_BYTES_MAX, PATTERN, check_name
 from gateway.problems import Problem
 
@@ -27,8 +27,14 @@ if TYPE_CHECKING:
 _ERRORS_MAX = 20
 _FIELDS_MAX = 64
 """Of one object: more are not looked at."""
+_FILE_FIELDS_MAX = 16
+"""Of one file: there are many of these, and each wrong field takes its time."""
 _FIELD_CHARS_MAX = 100
 _BASE64 = r"^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
+_TEXTS_OF_AN_ENTRY = 8
+"""A file has three fields, each with a name and a value."""
+_BYTES_BESIDE_A_TEXT = 64
+"""Room for who indents."""
 _PREFIX = "Value error, "
 
 
@@ -108,12 +114,6 @@ class FileRequest(_Model):
     content: Text
     encoding: Literal["utf-8", "base64"] = "utf-8"
 
-    def decoded(self) -> bytes:
-        """Return the file's bytes; ValueError when they are not base64."""
-        if self.encoding == "base64":
-            return base64.b64decode(self.content, validate=True)
-        return self.content.encode()
-
 
 class CompileLimitsRequest(_Model):
     """What a compile step may use; 0 stands for the language's default."""
@@ -154,6 +154,12 @@ class JobRequest(_Model):
     limits: LimitsRequest = LimitsRequest()
 
 
+def bounds_of(entries_max: Mapping[str, int]) -> Bounds:
+    """Return what any request may have, even one that is wrong in many fields."""
+    texts_max = _TEXTS_OF_AN_ENTRY * sum(entries_max.values()) + 4 * _FIELDS_MAX
+    return Bounds(texts_max, _BYTES_BESIDE_A_TEXT * texts_max)
+
+
 def parse_request(document: object, entries_max: Mapping[str, int]) -> JobRequest:
     """Return the request, or raise the Problem with one entry a field.
 
@@ -183,7 +189,7 @@ def _crowds(
     fields += [(name, document.get(name), most) for name, most in bounds.items()]
     files = document.get("files")
     if isinstance(files, list) and len(files) <= bounds["files"]:
-        fields += [(f"files.{n}", one, _FIELDS_MAX) for n, one in enumerate(files)]
+        fields += [(f"files.{n}", one, _FILE_FIELDS_MAX) for n, one in enumerate(files)]
     for name, value, most in fields:
         if isinstance(value, dict | list) and len(value) > most:
             yield name, f"has {len(value)} entries; {most} are allowed"

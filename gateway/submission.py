@@ -12,7 +12,8 @@ from gevent.event import AsyncResult
 
 from actors.messages import Job, JobView, PublishJob, PublishReply
 from gateway import views
-from gateway.body import read_json
+from gateway.bodies import tokens_of
+from gateway.body import announced_bytes, media_type, parse_json, read_body
 from gateway.clients import client_key, take_token
 from gateway.ledger import AnswersFullError
 from gateway.ports import (
@@ -27,11 +28,13 @@ from gateway.ports import (
 from gateway.preferences import idempotency_key, make_id, wait_seconds
 from gateway.problems import Problem
 from gateway.replies import reply
-from gateway.requests import parse_request
+from gateway.requests import bounds_of, parse_request
+from gateway.slices import Slices
 from gateway.waiting import wait_for_end
 from metrics.live import LIVE
 
 if TYPE_CHECKING:
+    from gateway.bodies import Intake
     from gateway.config import GatewayConfig
     from gateway.desk import Desk
     from gateway.drafts import Drafter
@@ -57,32 +60,52 @@ class Submission:
         self._drafter = drafter
         self._arrivals = desk.arrivals
         self._answers = desk.answers
+        self._bodies = desk.bodies
         self._entries_max = {
             "files": config.files_max,
             "args": config.args_max,
             "env": config.env_max,
         }
+        self._bounds = bounds_of(self._entries_max)
 
     def submit(self, environ: Environ) -> Any:
         """Answer one `POST /v1/jobs`."""
         client = client_key(environ, self._config.proxies)
-        with self._arrivals:
-            rate = take_token(self._directory, client)
+        rate = self._take_tokens(client, announced_bytes(environ))
+
+        def pay() -> None:
+            rate.update(take_token(self._directory, client))
+
         try:
-            job = self._read_job(environ, client)
-            with self._arrivals:
-                self._publish(job)
-                self._let_it_start(job)
+            with self._bodies.intake(client, pay) as intake:
+                job = self._read_job(environ, client, intake)
+                with self._arrivals:
+                    self._publish(job)
+                    self._let_it_start(job)
             return self._answer(job, environ, rate)
         except Problem as problem:
-            problem.headers.update(rate)
+            problem.headers = {**rate, **problem.headers}
             raise
 
-    def _read_job(self, environ: Environ, client: str) -> Job:
+    def _take_tokens(self, client: str, announced: int) -> dict[str, str]:
+        fits = announced <= self._config.body_kb_max * 1024  # else none of it is read
+        with self._arrivals:
+            cost = tokens_of(announced) if fits else 1
+            return take_token(self._directory, client, cost)
+
+    def _read_job(self, environ: Environ, client: str, intake: Intake) -> Job:
         config = self._config
         key = idempotency_key(environ)
-        body = read_json(environ, config.body_kb_max * 1024, config.body_timeout_s)
-        draft = self._drafter.draft(parse_request(body, self._entries_max))
+        if media_type(environ) != "application/json":
+            raise Problem.closing(
+                "unsupported_media_type", "The body must be application/json."
+            )
+        bytes_max = config.body_kb_max * 1024
+        body = read_body(environ, bytes_max, config.body_timeout_s, intake)
+        slices = Slices()
+        document, texts = parse_json(body, self._bounds, slices)
+        request = parse_request(document, self._entries_max)
+        draft = self._drafter.draft(request, texts, slices)
         return Job(
             id=make_id(config.secret, client, key),
             language=draft.language,
@@ -94,7 +117,7 @@ class Submission:
             env=draft.env,
             limits=draft.limits,
             created_at=time.time(),
-            fingerprint="" if key is None else draft.fingerprint(),
+            fingerprint="" if key is None else draft.fingerprint(slices),
         )
 
     def _publish(self, job: Job) -> None:

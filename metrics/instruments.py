@@ -94,6 +94,13 @@ unreadable_total = Counter(
     ["kind"],
     registry=REGISTRY,
 )
+bound_fill = Gauge(
+    "warmbox_bound_fill_ratio",
+    "How full a bound is that clients share, from 0 to 1.",
+    ["bound"],
+    multiprocess_mode="livemax",
+    registry=REGISTRY,
+)
 watchers = Gauge(
     "warmbox_watchers",
     "Open event streams.",

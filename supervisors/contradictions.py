@@ -20,6 +20,12 @@ HEADER_KB = 1024
 NAME_KB = 2
 """What a file's name takes there: once for itself, and in each step's command."""
 
+FITS: tuple[tuple[tuple[str, ...], str, int], ...] = (
+    (("http.source_kb_max", "http.stdin_kb_max"), "http.body_kb_max", 1),
+    (("http.body_kb_max",), "http.bodies_mb_max", 1024),
+)
+"""What must fit, together, into what; and how many of the first unit the second is."""
+
 
 class Written:
     """The values in force by dotted key, and where each came from."""
@@ -45,6 +51,7 @@ def contradictions(written: Written) -> Iterator[str]:
     yield from _caps(written)
     yield from _roles(written)
     yield from _sizes(written)
+    yield from _fits(written)
     pools = len(written["languages"]) or POOLS_OF_ALL
     yield from uids(written, pools)
 
@@ -89,6 +96,12 @@ def _sizes(written: Written) -> Iterator[str]:
             f"{written.say('results_mb_max')} has room for: such a result would be "
             f"gone at once"
         )
+
+
+def _fits(written: Written) -> Iterator[str]:
+    for keys, into, scale in FITS:
+        if sum(written[key] for key in keys) > written[into] * scale:
+            yield f"{written.say(*keys)} do not fit into {written.say(into)}"
 
 
 def uids(written: Written, pools: int) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from ipaddress import ip_network
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -17,6 +17,11 @@ SECRET_LENGTH_MIN = 16
 
 def _running_max() -> int:
     return 2 * len(os.sched_getaffinity(0))
+
+
+def _body_kb_max(http: dict[str, Any]) -> int:
+    # what JSON writes as \u04e6 is a third as long in UTF-8
+    return 3 * int(http["source_kb_max"] + http["stdin_kb_max"]) + 256
 
 
 def _split(value: object) -> object:
@@ -67,6 +72,7 @@ CountOrNone = Annotated[int, Field(ge=0)]
 Cpus = Annotated[float, Field(ge=0.01, allow_inf_nan=False)]
 # what waits in a container waits in milliseconds, of which there are 2**31
 Seconds = Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
+Share = Annotated[float, Field(gt=0, le=1)]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 # docker refuses less than 6 MB; no interpreter starts in less than this
 MemoryMb = Annotated[int, Field(ge=16)]
@@ -150,10 +156,13 @@ class Caps(_Group):
 class Http(_Group):
     """What one request may carry and hold."""
 
-    body_kb_max: Count = 8192
     source_kb_max: Count = 1024
     files_max: Count = 64
     stdin_kb_max: Count = 1024
+    body_kb_max: Count = Field(default_factory=_body_kb_max)
+    """Of a whole request."""
+    bodies_mb_max: Count = 32
+    """Bodies of all clients together, while they are read and made into jobs."""
     args_max: CountOrNone = 64
     env_max: CountOrNone = 64
     connections_max: Count = 12_000
@@ -208,6 +217,8 @@ class Settings(_Group):
     result_ttl_s: Seconds = 600
     results_mb_max: Count = 256
     rate: RateLimit = RateLimit()
+    client_share: Share = 0.5
+    """Of what the others leave of a shared bound, the part that one client may have."""
     limits: DefaultLimits = DefaultLimits()
     caps: Caps = Caps()
     http: Http = Http()

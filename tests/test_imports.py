@@ -82,12 +82,21 @@ ALLOWED = {
         *("supervisors", "actors", "images.catalog", *FACTS),
         "metrics.shared",
     ),
-    "gateway": ("gateway", "actors.messages", "images.catalog", "metrics"),
+    "gateway": (
+        "gateway",
+        "actors.messages",
+        "actors.shares",
+        "images.catalog",
+        "metrics",
+    ),
     "metrics": ("metrics",),
     "images": ("images",),
     "run": PACKAGES,
 }
-STANDING_ALONE = ("images.wire", "actors.messages", "supervisors.backoff")
+STANDING_ALONE = (
+    *("images.wire", "actors.messages", "actors.shares"),
+    "supervisors.backoff",
+)
 
 
 @pytest.mark.parametrize("name", sorted(MODULES))

@@ -39,6 +39,23 @@ def test_a_refusal_says_when_to_come_again() -> None:
     assert one.take(0.5).granted
 
 
+def test_what_costs_more_takes_all_of_it_or_nothing() -> None:
+    one = bucket()
+    assert one.take(0, 2.5).granted
+    assert one.take(0, 2) == TokenReply(
+        granted=False, limit=4, remaining=1, retry_after_s=0.25, reset_s=1.25
+    )
+    assert one.take(0.25, 2).granted
+
+
+def test_what_costs_more_than_there_can_be_waits_for_a_full_bucket() -> None:
+    one = bucket()
+    assert one.take(0, 100).granted
+    refused = one.take(0, 100)
+    assert (refused.granted, refused.retry_after_s) == (False, 2)
+    assert one.take(2, 100).granted
+
+
 def test_tokens_come_back_with_time_up_to_the_burst() -> None:
     one = bucket()
     for _ in range(4):

@@ -167,9 +167,9 @@ def test_bytes_for_a_running_program(gateway: Gateway) -> None:
 
 
 def test_bytes_that_are_too_many_or_too_late(gateway: Gateway) -> None:
-    job_id = gateway.submit_done()
-    path = f"/v1/jobs/{job_id}/stdin"
+    path = f"/v1/jobs/{gateway.submit_done()}/stdin"
     assert_problem(gateway.request("POST", path, data=b"x"), 409, "not_running")
+    path = f"/v1/jobs/{gateway.submit()}/stdin"
     data = b"x" * (GatewayConfig(secret=b"").stdin_kb_max * 1024 + 1)
     assert_problem(gateway.request("POST", path, data=data), 413, "too_large")
 

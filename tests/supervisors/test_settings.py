@@ -157,7 +157,6 @@ def test_a_wrong_value_is_told_with_key_value_and_source(
         ("limits.memory_mb", "caps.memory_mb"),
         ("limits.open_files", "caps.open_files"),
         ("pool.warm", "pool.max"),
-        ("http.source_kb_max", "http.body_kb_max"),
     ],
 )
 def test_caps_below_limits_contradict_each_other(low: str, high: str) -> None:
@@ -249,6 +248,25 @@ def test_what_neither_docker_nor_the_kernel_takes_is_refused(
 ) -> None:
     with pytest.raises(SettingsError, match=key):
         load_settings(None, {}, {key: text})
+
+
+def test_a_body_has_room_for_what_its_fields_may_hold() -> None:
+    http = load_settings(None, {}, {"http.source_kb_max": "4096"}).settings.http
+    assert http.body_kb_max == 3 * (4096 + 1024) + 256
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"http.source_kb_max": "900", "http.body_kb_max": "1900"},
+        {"http.bodies_mb_max": "6"},
+    ],
+)
+def test_bounds_that_no_request_could_keep_are_refused(options: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match="into http") as caught:
+        load_settings(None, {}, options)
+    for key in options:
+        assert f"--set {key}" in str(caught.value)
 
 
 @pytest.mark.parametrize("role", ["gateway", "worker"])
