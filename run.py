@@ -251,6 +251,10 @@ def caps_of(settings: Settings) -> Limits:
     return Limits(**caps.model_dump(exclude={"compile"}), compile=compile_caps)
 
 
+NOT_THE_GATEWAYS = {"proxies", "job_stdin_kb_max", "stdins_mb_max"}
+"""Of `http`: what is read in another way, and what the relay keeps."""
+
+
 def gateway_config(settings: Settings) -> GatewayConfig:
     """Return the gateway's part of the settings."""
     rate = settings.rate
@@ -266,7 +270,7 @@ def gateway_config(settings: Settings) -> GatewayConfig:
         client_share=settings.client_share,
         caps=caps_of(settings),
         proxies=tuple(map(ip_network, settings.http.proxies)),
-        **settings.http.model_dump(exclude={"proxies"}),
+        **settings.http.model_dump(exclude=NOT_THE_GATEWAYS),
     )
 
 

@@ -13,12 +13,27 @@ if TYPE_CHECKING:
 CLIENT_BYTES = 8
 """Of a client's digest: few enough for each job, and no two of a service's clients
 are likely to have the same."""
+JOB_BYTES = 1000
+"""What a job costs beside its contents, roughly."""
 
 
 def acceptance(job: Job) -> Accepted:
     """Return the job's acceptance."""
-    client = digest(job.client)
-    return Accepted(job.language, job.created_at, job.fingerprint, client)
+    return Accepted(
+        job.language,
+        job.created_at,
+        job.fingerprint,
+        digest(job.client),
+        size_of(job),
+        job.stdin_open,
+    )
+
+
+def size_of(job: Job) -> int:
+    """Return about how many bytes a job holds."""
+    words = (*job.args, *(word for pair in job.env for word in pair))
+    contents = sum(len(file.content) for file in job.files) + len(job.stdin)
+    return JOB_BYTES + contents + sum(map(len, words))
 
 
 def digest(client: str) -> str:

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from actors.messages import JobControl, SendStdin
 
 JOBS_MAX = 10_000
-BYTES_MAX = 16 << 20
+BYTES_MAX = 64 << 20
+"""A gateway sends no more to jobs that have not ended (`http.stdins_mb_max`)."""
 KEPT_S = 6 * 3600.0
 """A job that waits longer than this forgets what was said to it first."""
 CONTROL_BYTES = 200

@@ -18,20 +18,26 @@ from actors.messages import (
     Queued,
     SubscribeEvents,
 )
+from actors.stdin_room import StdinRoom
 from actors.tombstones import TOMBSTONES_MAX, Tombstones
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from actors.admission import Admission
     from actors.messages import (
         AwaitJob,
         Boot,
         BrokerStarted,
         LookUpJob,
+        ReserveStdin,
+        StdinClosed,
         UnwatchJob,
         WatchJob,
     )
+    from actors.stdin_room import Reserved
 
+MIB = 1 << 20
 SWEEP_S = 5.0
 AWAITED_MAX = 10_000
 AWAIT_S = 10.0
@@ -49,6 +55,8 @@ class EventRelay(Actor):
     if that is nothing, and before that nothing is said of any job.
     counts_queued: tell a job's place in its queue, as far as it can be known here; else
     the queue tells the exact one at once.
+    stdin_room: how much stdin may be sent to jobs.
+    admission: is told of every job and every end, where nobody else hears of all.
     """
 
     def __init__(
@@ -60,9 +68,13 @@ class EventRelay(Actor):
         counts_queued: bool = False,
         is_answered: bool = False,
         tombstones_max: int = TOMBSTONES_MAX,
+        admission: Admission | None = None,
+        stdin_room: StdinRoom | None = None,
     ) -> None:
         super().__init__(context)
         self._broker = broker
+        self._admission = admission
+        self._stdin_room = stdin_room or StdinRoom(MIB, MIB, 1)
         self._counts_queued = counts_queued
         self._is_unread = is_answered
         self._result_ttl_s = result_ttl_s
@@ -84,6 +96,7 @@ class EventRelay(Actor):
     def clean_up(self, *, crashed: bool) -> None:
         """Send the watchers away: a successor has what they have missed."""
         for log in self._logs.values():
+            self._stdin_room.release(log)
             for deliver in log.watchers:
                 deliver(())
         self._logs.clear()  # a dead actor is garbage that is not collected at once
@@ -139,16 +152,25 @@ class EventRelay(Actor):
             change = (log.state == "queued") - (state == "queued")
             self._queued[language] = self._queued.get(language, 0) + change
             if log.state == "done":
-                self._ended[event.job_id] = None
-                self._held.loosen(log.accepted.client, event.job_id)
+                self._end(event.job_id, log)
         return numbered
+
+    def _end(self, job_id: str, log: JobLog) -> None:
+        self._ended[job_id] = None
+        self._held.loosen(log.accepted.client, job_id)
+        self._stdin_room.release(log)
+        if self._admission is not None:
+            self._admission.remove(job_id)
 
     def _accept(self, job_id: str, accepted: Accepted) -> None:
         """Open the job's log; who has told of it first is no matter."""
         if job_id in self._expired or job_id in self._logs:
             return
-        log = self._logs[job_id] = JobLog(accepted)
+        log = JobLog(accepted, stdin_closed=not accepted.stdin_open)
+        self._logs[job_id] = log
         self._held.grow(accepted.client, log.size)
+        if self._admission is not None:
+            self._admission.add(job_id, accepted)
         turn = self._queued.get(accepted.language, 0) + 1
         self._queued[accepted.language] = turn
         if self._counts_queued:
@@ -192,7 +214,25 @@ class EventRelay(Actor):
         log = self._logs.get(message.job_id)
         if log is not None:
             return log.view(message.job_id)
-        stone = self._expired.get(message.job_id)
+        return self._gone(message.job_id)
+
+    def reserve_stdin(
+        self, message: ReserveStdin
+    ) -> Reserved | JobExpired | Literal["unread"] | None:
+        """Answer whether so much more stdin may be sent to the job."""
+        log = self._logs.get(message.job_id)
+        if self._is_unread or log is None:
+            return "unread" if self._is_unread else self._gone(message.job_id)
+        return self._stdin_room.reserve(log, message.size, end=message.end)
+
+    def stdin_closed(self, message: StdinClosed) -> None:
+        """Let no more follow."""
+        log = self._logs.get(message.job_id)
+        if log is not None:
+            log.stdin_closed = True
+
+    def _gone(self, job_id: str) -> JobExpired | None:
+        stone = self._expired.get(job_id)
         return None if stone is None else JobExpired(stone.fingerprint)
 
     def time_out(self, name: str) -> None:

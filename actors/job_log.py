@@ -49,6 +49,10 @@ class JobLog:
     done_at: float = 0.0
     size: int = EVENT_BYTES
     """About how many bytes it holds, its acceptance among them."""
+    stdin_bytes: int = 0
+    """Sent to it so far, and kept until its end."""
+    stdin_closed: bool = False
+    """Whether no more may follow."""
     watchers: list[Callable[[tuple[NumberedEvent, ...]], bool]] = field(
         default_factory=list
     )

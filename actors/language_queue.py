@@ -41,7 +41,7 @@ from actors.messages import (
     SubscribeJobs,
     Usage,
 )
-from actors.queue_entry import Entry, measure, was_elsewhere
+from actors.queue_entry import STDIN_BYTES_MAX, Entry, measure, was_elsewhere
 from metrics import instruments
 from metrics.live import LIVE, QueueFact
 
@@ -168,15 +168,15 @@ class LanguageQueue(Actor):
         self._entries[job.id] = entry
         self._ended.pop(job.id, None)
         self._backlog.push(job.client, job.id)
-        accepted = acceptance(job)
+        opening = acceptance(job)
         if entry.begun >= self._attempts_max:
             self._backlog.remove(job.client, job.id)
-            self._publish(entry, accepted)
+            self._publish(entry, opening)
             self._give_up(entry)
             return
         position = self._backlog.position(job.client, job.id) or 1
         first = entry.attempt == 1
-        self._publish(entry, accepted, Queued(position) if first else Restarted())
+        self._publish(entry, opening, Queued(position) if first else Restarted())
         for control in self._early.take(job.id, self.now()):
             self._control(entry, control)
 
@@ -375,8 +375,20 @@ class LanguageQueue(Actor):
             return  # it has ended by itself
         if isinstance(message, CancelJob):
             self._cancel(entry, message)
-        elif entry.keep_stdin(message) and entry.state == "running":
+        elif not entry.keep_stdin(message):
+            self._refuse_stdin(entry)
+        elif entry.state == "running":
             self.tell(entry.container, message)
+
+    def _refuse_stdin(self, entry: Entry) -> None:
+        """End the job: it was said of this stdin that it would come."""
+        job = entry.lease.job
+        if entry.state == "running":
+            self.tell(entry.container, CancelJob(job.id, job.language))
+        else:
+            self._backlog.remove(job.client, job.id)
+        text = f"it was sent more than {STDIN_BYTES_MAX >> 20} MiB of stdin"
+        self._finish(entry, JobResult(Outcome.INTERNAL_ERROR, message=text))
 
     def _cancel(self, entry: Entry, message: CancelJob) -> None:
         if entry.state == "running":

@@ -148,8 +148,12 @@ class Accepted:
     fingerprint: str = ""
     """Of the request under an idempotency key, so that every gateway can compare."""
     client: str = ""
-    """A digest of whose job it is: logs take room from whoever holds most. Empty when
-    a host of before does not say it; all such are one client's."""
+    """A digest of whose job it is: who has most loses logs and is refused jobs first.
+    Empty when a host of before does not say it; all such are one client's."""
+    size: int = field(default=0, compare=False)
+    """About how many bytes the job holds until its end."""
+    stdin_open: bool = field(default=True, compare=False)
+    """Whether more stdin may follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +234,16 @@ class PublishJob:
 class PublishReply:
     """The broker's answer to a `PublishJob`."""
 
-    status: Literal["accepted", "duplicate", "queue_full", "unavailable", "draining"]
+    status: Literal[
+        "accepted",
+        "duplicate",
+        "queue_full",
+        "client_full",
+        "unavailable",
+        "unknown",
+        "draining",
+    ]
+    """`unknown`: the job may have been taken, and may be run."""
     fingerprint: str = ""
     """With `duplicate`: the fingerprint of the job that has this id already."""
 
@@ -781,6 +794,26 @@ class JobExpired:
 
     fingerprint: str
     """Of the request under its idempotency key."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReserveStdin:
+    """Asked from outside, whether so many bytes more may be sent to the job's stdin.
+
+    Answered with "reserved", "done", "closed", "too_large", "full" or "client_full", or
+    where there is no such job as `LookUpJob` is.
+    """
+
+    job_id: str
+    size: int
+    end: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StdinClosed:
+    """The end of the job's stdin has been sent: nothing may follow."""
+
+    job_id: str
 
 
 @dataclass(frozen=True, slots=True)

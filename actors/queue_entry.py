@@ -17,8 +17,9 @@ from actors.messages import (
 from metrics import instruments
 from metrics.live import LIVE
 
-STDIN_BYTES_MAX = 4 << 20
-"""Stdin kept for a job that may have to start again."""
+STDIN_BYTES_MAX = 8 << 20
+"""Stdin kept for a job that may have to start again. One gateway lets no more pass
+(`http.job_stdin_kb_max`); several may together."""
 
 
 @dataclass(slots=True)
@@ -50,7 +51,7 @@ class Entry:
     def keep_stdin(self, message: SendStdin) -> bool:
         """Keep the bytes for a further attempt; False when they are too many."""
         if self.stdin_bytes + len(message.data) > STDIN_BYTES_MAX:
-            return False  # the gateway's limits are far below
+            return False
         self.stdin.append(message)
         self.stdin_bytes += len(message.data)
         return True

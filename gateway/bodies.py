@@ -27,7 +27,7 @@ class Bodies:
 
     def __init__(self, bytes_max: int, share: float) -> None:
         self._shares = Shares(bytes_max, share)
-        self._fill = instruments.bound_fill.labels("bodies")
+        self._fill = instruments.bound_fill.labels("http.bodies_mb_max")
 
     def take(self, client: str, size: int) -> None:
         """Count bytes, before there are any; a Problem when they are too many."""

@@ -11,7 +11,9 @@ import bottle
 from actors.messages import (
     CancelJob,
     JobView,
+    ReserveStdin,
     SendStdin,
+    StdinClosed,
     UnwatchJob,
     WatchJob,
 )
@@ -27,6 +29,7 @@ from gateway.ports import (
     find,
     look_up,
     missing,
+    reserve_stdin,
     tell_broker,
     watch,
 )
@@ -115,8 +118,12 @@ class Jobs:
         with self._desk.bodies.intake(client, pay) as intake:
             bytes_max = config.stdin_kb_max * 1024
             data = read_body(environ, bytes_max, config.body_timeout_s, intake)
-            message = SendStdin(job_id, view.language, data, end=end == "1")
+            is_last = end == "1"
+            reserve_stdin(self._directory, ReserveStdin(job_id, len(data), is_last))
+            message = SendStdin(job_id, view.language, data, end=is_last)
             tell_broker(self._directory, message)
+        if is_last:
+            self._directory.tell(RELAY, StdinClosed(job_id))
         return reply({}, 202, rate)
 
     def _take_stdin_tokens(self, client: str, announced: int) -> dict[str, str]:

@@ -18,6 +18,7 @@ from actors.messages import (
     JobExpired,
     JobView,
     LookUpJob,
+    ReserveStdin,
     WatchJob,
 )
 from gateway.problems import Problem
@@ -54,6 +55,29 @@ class Directory(Protocol):
 def queue_of(language: str) -> str:
     """Return the name of the language's queue."""
     return f"root/languages/{language}/queue"
+
+
+def reserve_stdin(directory: Directory, message: ReserveStdin) -> None:
+    """Make room for what is to be sent to a job; a Problem when there is none."""
+    found = _ask_relay(directory, message)
+    match found:
+        case "reserved":
+            return
+        case "done":
+            raise Problem("not_running", "The job has ended.")
+        case "closed":
+            detail = "The program's stdin was not opened, or has been closed."
+            raise Problem("stdin_closed", detail)
+        case "too_large":
+            raise Problem("too_large", "That is more stdin than one job may be sent.")
+        case "full":
+            detail = "Too much stdin is kept for running jobs just now."
+            raise Problem.later("too_busy", detail, 2)
+        case "client_full":
+            detail = "Too much stdin is kept for your running jobs."
+            raise Problem.later("too_much_at_once", detail, 2)
+        case _:
+            raise missing(found)
 
 
 def tell_broker(directory: Directory, message: object) -> None:

@@ -18,6 +18,7 @@ KINDS: Mapping[str, tuple[int, str]] = {
     "method_not_allowed": (405, "This can't be done here"),
     "body_timeout": (408, "The body took too long"),
     "not_running": (409, "The job is not running"),
+    "stdin_closed": (409, "The program's stdin is closed"),
     "expired": (410, "The job's result is gone"),
     "too_large": (413, "That is too large"),
     "uri_too_long": (414, "The address is too long"),

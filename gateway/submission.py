@@ -204,6 +204,9 @@ def _check(published: PublishReply, job: Job) -> None:
             )
         case "queue_full":
             raise Problem.later("queue_full", "Too many jobs wait. Try again soon.", 2)
+        case "client_full":
+            detail = "Too many of your jobs wait, or too large ones. Try again soon."
+            raise Problem.later("too_much_at_once", detail, 2)
         case "draining":
             raise Problem.later("draining", "The service is about to stop.", 5)
         case _:

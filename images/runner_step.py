@@ -28,7 +28,9 @@ TICK_S = 0.05
 PROCESSORS = posix.cpu_count() or 1
 MEANWHILE_S = 0.003
 """Who runs for less is not disturbed: what has just begun wants all processors."""
-STDIN_BYTES_MAX = 8 << 20
+STDIN_BYTES_MAX = 32 << 20
+"""What a job may have yet to read: the job's own (`http.stdin_kb_max`), and what a
+worker keeps of what is sent to it (8 MiB)."""
 _KINDS = {"stdout": wire.STDOUT, "stderr": wire.STDERR}
 
 
@@ -48,10 +50,11 @@ class Stdin:
         self.data = bytearray(data)
         self.ended = ended
 
-    @property
-    def full(self) -> bool:
-        """Whether the host has to wait until the program has read some."""
-        return len(self.data) >= STDIN_BYTES_MAX
+    def add(self, data: bytes) -> None:
+        """Take more in: what lies behind it may be a CANCEL, so none of it can wait."""
+        if len(self.data) + len(data) > STDIN_BYTES_MAX:
+            raise Dirty("protocol: more stdin than any job is sent")
+        self.data += data
 
     def write(self, fd: int) -> bool:
         """Write what the pipe takes now; False when nothing more will follow."""
@@ -147,7 +150,7 @@ class Step:
         poller = select.poll()
         for fd in (wake, self._launcher.socket.fileno()):
             poller.register(fd, select.POLLIN)
-        poller.register(0, 0 if self._stdin.full else select.POLLIN)
+        poller.register(0, select.POLLIN)
         for name, fd in self._child.ends.items():
             if name != "stdin":
                 poller.register(fd, select.POLLIN)
@@ -168,12 +171,12 @@ class Step:
     def _hear(self) -> None:
         """Take the host's frames in, as long as they are for this job."""
         frames = self._host.frames
-        while frames and not self._stdin.full:
+        while frames:
             kind, payload = frames.pop(0)
             if kind == wire.CANCEL:
                 self.stopped = self.stopped or "cancelled"
             elif kind == wire.STDIN and not self._stdin.ended:
-                self._stdin.data += payload
+                self._stdin.add(payload)
             elif kind == wire.STDIN_END:
                 self._stdin.ended = True
             elif kind == wire.JOB:

@@ -22,6 +22,9 @@ NAME_KB = 2
 
 FITS: tuple[tuple[tuple[str, ...], str, int], ...] = (
     (("http.source_kb_max", "http.stdin_kb_max"), "http.body_kb_max", 1),
+    (("http.source_kb_max", "http.stdin_kb_max"), "queue_mb_max", 1024),
+    (("http.stdin_kb_max",), "http.job_stdin_kb_max", 1),
+    (("http.job_stdin_kb_max",), "http.stdins_mb_max", 1024),
     (("http.body_kb_max",), "http.bodies_mb_max", 1024),
 )
 """What must fit, together, into what; and how many of the first unit the second is."""

@@ -159,6 +159,10 @@ class Http(_Group):
     source_kb_max: Count = 1024
     files_max: Count = 64
     stdin_kb_max: Count = 1024
+    job_stdin_kb_max: Annotated[int, Field(ge=1, le=8192)] = 4096
+    """What may be sent to one job while it waits and runs. A worker keeps no more."""
+    stdins_mb_max: Annotated[int, Field(ge=1, le=48)] = 32
+    """The same of all jobs together. Who publishes to RabbitMQ keeps no more."""
     body_kb_max: Count = Field(default_factory=_body_kb_max)
     """Of a whole request."""
     bodies_mb_max: Count = 32
@@ -214,6 +218,8 @@ class Settings(_Group):
     running_max: Count = Field(default_factory=_running_max)
     queue_max: Count = 20_000
     """Unfinished jobs a language; one more is refused."""
+    queue_mb_max: Count = 128
+    """What all unfinished jobs hold together: sources, files, stdin."""
     result_ttl_s: Seconds = 600
     results_mb_max: Count = 256
     rate: RateLimit = RateLimit()

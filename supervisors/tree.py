@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from actors.admission import Admission
 from actors.broker.consumer import AmqpConsumer
 from actors.broker.embedded import EmbeddedBroker
 from actors.broker.embedded_store import EmbeddedStore
@@ -37,6 +38,7 @@ from actors.event_relay import EventRelay
 from actors.fleet import Fleet
 from actors.language_queue import LanguageQueue
 from actors.scheduler import Scheduler
+from actors.stdin_room import StdinRoom
 from supervisors.backoff import Backoff
 from supervisors.bucket_supervisor import BucketSupervisor
 from supervisors.child_spec import ChildSpec, Strategy
@@ -69,6 +71,7 @@ class Plan:
 
     engine: what containers run on; None for a gateway, which has none.
     versions: of the languages whose images are here.
+    admission: which jobs are too many; the embedded broker keeps it, or the relay.
     listener: starts the gateway's actor.
     """
 
@@ -78,6 +81,7 @@ class Plan:
     listener: Callable[[Context], AnyRef]
     versions: Mapping[str, str]
     worker_id: str
+    admission: Admission
 
     @property
     def reads_events(self) -> bool:
@@ -104,7 +108,12 @@ def tree(
 ) -> list[ChildSpec]:
     """Return the root's children. The catalog has just the languages to serve."""
     worker_id = settings.worker_id or secrets.token_hex(8)
-    plan = Plan(settings, catalog, engine, listener, versions or {}, worker_id)
+    admission = Admission(
+        settings.queue_max, settings.queue_mb_max * MIB, settings.client_share
+    )
+    plan = Plan(
+        settings, catalog, engine, listener, versions or {}, worker_id, admission
+    )
     return [
         *(amqp_specs(plan) if settings.broker_urls else embedded_specs(plan)),
         fleet_spec(plan),
@@ -123,7 +132,9 @@ def embedded_specs(plan: Plan) -> Iterator[ChildSpec]:
     settings = plan.settings
     bytes_max = settings.results_mb_max * MIB
     store = EmbeddedStore(settings.queue_max, settings.result_ttl_s, bytes_max)
-    yield ChildSpec("broker", lambda c: EmbeddedBroker.start(c, store))
+    yield ChildSpec(
+        "broker", lambda c: EmbeddedBroker.start(c, store, admission=plan.admission)
+    )
 
 
 def amqp_specs(plan: Plan) -> Iterator[ChildSpec]:
@@ -139,7 +150,10 @@ def amqp_specs(plan: Plan) -> Iterator[ChildSpec]:
     outbox = Outbox()
     # What can run here at once, and one more so that no slot waits for the next.
     prefetch = min(settings.pool.max, settings.running_max) + 1
-    yield ChildSpec("broker", lambda c: AmqpPublisher.start(c, link, outbox))
+    yield ChildSpec(
+        "broker",
+        lambda c: AmqpPublisher.start(c, link, outbox, admission=plan.admission),
+    )
     if plan.engine is not None:
         yield ChildSpec(
             "consumer",
@@ -177,6 +191,12 @@ def relay_specs(plan: Plan) -> Iterator[ChildSpec]:
             settings.results_mb_max * MIB,
             counts_queued=bool(settings.broker_urls),
             is_answered=not settings.broker_urls,
+            admission=plan.admission if settings.broker_urls else None,
+            stdin_room=StdinRoom(
+                settings.http.job_stdin_kb_max * 1024,
+                settings.http.stdins_mb_max * MIB,
+                settings.client_share,
+            ),
         ),
     )
 

@@ -117,9 +117,11 @@ class World:
             name, self.directory, self.parent.ref, self.clock.now, self.clock.after
         )
 
-    def start(self, kind: type[pykka.Actor], name: str, *args: Any) -> AnyRef:
+    def start(
+        self, kind: type[pykka.Actor], name: str, *args: Any, **options: Any
+    ) -> AnyRef:
         """Start an actor under this name, as its supervisor would."""
-        ref: AnyRef = kind.start(self.context(name), *args)
+        ref: AnyRef = kind.start(self.context(name), *args, **options)
         settle()
         return ref
 

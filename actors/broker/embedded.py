@@ -26,6 +26,7 @@ from metrics import instruments
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from actors.admission import Admission
     from actors.broker.embedded_store import EmbeddedStore
     from actors.messages import (
         AckJob,
@@ -49,13 +50,19 @@ class EmbeddedBroker(Actor):
     """Takes jobs, delivers them to language queues, and keeps the event stream.
 
     customers: prefix of the actors that must subscribe again when it is restarted.
+    admission: says which jobs are too many for their client; without, none is.
     """
 
     def __init__(
-        self, context: Context, store: EmbeddedStore, customers: str = "root/"
+        self,
+        context: Context,
+        store: EmbeddedStore,
+        customers: str = "root/",
+        admission: Admission | None = None,
     ) -> None:
         super().__init__(context)
         self._store = store
+        self._admission = admission
         self._customers = customers
         self._consumers: dict[str, tuple[str, int]] = {}
         self._subscribers: list[str] = []
@@ -92,11 +99,19 @@ class EmbeddedBroker(Actor):
             message.reply(PublishReply("draining"))
         elif self._store.is_full(job.language):
             message.reply(PublishReply("queue_full"))
+        elif self._admission and (refusal := self._admission.refusal(job)):
+            message.reply(PublishReply(refusal))
         else:
-            self._store.add(job)
-            self._append((JobEvent(job.id, 1, acceptance(job)),))
-            self._deliver(job)
+            self._accept(job)
             message.reply(PublishReply("accepted"))
+
+    def _accept(self, job: Job) -> None:
+        opening = acceptance(job)
+        if self._admission is not None:
+            self._admission.add(job.id, opening)
+        self._store.add(job)
+        self._append((JobEvent(job.id, 1, opening),))
+        self._deliver(job)
 
     def subscribe_jobs(self, message: SubscribeJobs) -> None:
         """Deliver all unfinished jobs of the language, then each new one."""
@@ -121,6 +136,8 @@ class EmbeddedBroker(Actor):
 
     def _finish(self, job: Job) -> None:
         self._store.finish(job)
+        if self._admission is not None:
+            self._admission.remove(job.id)
         self._settle()
 
     def cancel_job(self, message: CancelJob) -> None:

@@ -139,6 +139,8 @@ def _accepted(one: Document) -> Accepted:
         moment(one, "created_at"),
         text(one, "fingerprint", ""),
         text(one, "client", ""),
+        whole(one, "size") if "size" in one else 0,  # a host of before does not say
+        flag(one, "stdin_open") if "stdin_open" in one else True,
     )
 
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from actors.broker.seen import SPREAD_MAX
 
-CONTROL_BYTES_MAX = 16 << 20
-"""Controls that wait for a broker that is away; clients decide how many there are."""
+CONTROL_BYTES_MAX = 80 << 20
+"""Controls that wait for a broker that is away, in base64: more than clients may send
+to jobs that have not ended (`http.stdins_mb_max`)."""
 ACCEPTED_MAX = 10_000
 """Accepted jobs with an idempotency key that are remembered here."""
 

@@ -46,6 +46,7 @@ from actors.messages import (
 
 if TYPE_CHECKING:
     from actors.actor import Context
+    from actors.admission import Admission
     from actors.broker.connection_messages import PublishSettled, PublishUnroutable
     from actors.broker.link import Link
     from actors.broker.outbox import Outbox
@@ -83,13 +84,20 @@ class AmqpPublisher(AmqpConnection):
     """outbox: what a predecessor has left, and a successor will find.
 
     customers: prefix of the actors that must hear of a restart.
+    admission: says which jobs are too many for their client; without, none is.
     """
 
     def __init__(
-        self, context: Context, link: Link, outbox: Outbox, customers: str = "root/"
+        self,
+        context: Context,
+        link: Link,
+        outbox: Outbox,
+        customers: str = "root/",
+        admission: Admission | None = None,
     ) -> None:
         super().__init__(context, link)
         self._outbox = outbox
+        self._admission = admission
         self._customers = customers
         self._tag = 0
         self._in_flight: OrderedDict[int, Parcel | PendingJob | None] = OrderedDict()
@@ -221,13 +229,20 @@ class AmqpPublisher(AmqpConnection):
             pending.repeated.append(message.reply)
         elif self._drained is not None:
             message.reply(PublishReply("draining"))
-        elif self._can_send:
-            address = "", queue_of(job.language)
-            pending = PendingJob(job, message.reply)
-            self._send(pending, address, encode_job(job), type="job", message_id=job.id)
-            self._jobs[job.id] = self._tag
-        else:
+        elif not self._can_send:
             message.reply(PublishReply("unavailable"))
+        elif self._admission and (refusal := self._admission.refusal(job)):
+            message.reply(PublishReply(refusal))
+        else:
+            self._send_job(PendingJob(job, message.reply))
+
+    def _send_job(self, pending: PendingJob) -> None:
+        job = pending.job
+        if self._admission is not None:
+            self._admission.add(job.id, acceptance(job))
+        address = "", queue_of(job.language)
+        self._send(pending, address, encode_job(job), type="job", message_id=job.id)
+        self._jobs[job.id] = self._tag
 
     def _settle_job(self, pending: PendingJob, *, taken: bool) -> None:
         if not taken:
@@ -251,6 +266,8 @@ class AmqpPublisher(AmqpConnection):
 
     def _refuse(self, pending: PendingJob, status: Refusal) -> None:
         self._jobs.pop(pending.job.id, None)
+        if self._admission is not None:
+            self._admission.remove(pending.job.id)
         for reply in (pending.reply, *pending.repeated):
             reply(PublishReply(status))
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from samples import make_job
 
+from actors.acceptance import acceptance
+from actors.admission import Admission
 from actors.event_relay import AWAIT_S, SWEEP_S, EventRelay
 from actors.job_log import EVENT_BYTES
 from actors.messages import (
@@ -24,12 +28,15 @@ from actors.messages import (
     Outcome,
     Output,
     Queued,
+    ReserveStdin,
     Restarted,
     Started,
+    StdinClosed,
     SubscribeEvents,
     UnwatchJob,
     WatchJob,
 )
+from actors.stdin_room import StdinRoom
 
 if TYPE_CHECKING:
     from actor_world import World
@@ -63,15 +70,19 @@ class Watcher:
 class Relay:
     """A relay, and the stream that it reads."""
 
-    def __init__(self, world: World, bytes_max: int = 1_000_000) -> None:
+    def __init__(
+        self, world: World, bytes_max: int = 1_000_000, **options: Any
+    ) -> None:
         self.world = world
+        self.options = options
         self.bytes_max = bytes_max
         self.broker = world.probe("broker")
         self.stream: list[JobEvent] = []
         self.start()
 
     def start(self) -> None:
-        self.world.start(EventRelay, "relay", "broker", TTL_S, self.bytes_max)
+        arguments = ("broker", TTL_S, self.bytes_max)
+        self.world.start(EventRelay, "relay", *arguments, **self.options)
         self.replay(0)
 
     def replay(self, offset: int) -> None:
@@ -591,3 +602,84 @@ def test_an_expired_job_is_known_to_who_waits(
     world.clock.advance(TTL_S + SWEEP_S)
     world.tell("relay", AwaitJob("j1", lambda: heard.append("a")))
     assert heard == ["a"]
+
+
+# --------------------------------------------------------------------------- stdin
+
+
+def opened(client: str = "a") -> Accepted:
+    return Accepted("python", 12.5, client=client)
+
+
+def room(relay: Relay, size: int, job_id: str = "j1", *, end: bool = False) -> Any:
+    return relay.world.ask("relay", ReserveStdin(job_id, size, end))
+
+
+@pytest.fixture
+def fed(world: World) -> Relay:
+    """Return a relay with room for 10 bytes of each job, and 20 of all."""
+    return Relay(world, stdin_room=StdinRoom(10, 20, 0.5))
+
+
+def test_stdin_is_bounded_for_each_job(fed: Relay) -> None:
+    fed.emit(opened())
+    assert [room(fed, 6), room(fed, 4), room(fed, 1)] == [
+        *("reserved", "reserved", "too_large")
+    ]
+    assert room(fed, 0, end=True) == "reserved"
+
+
+def test_stdin_is_bounded_for_each_client_and_in_all(fed: Relay) -> None:
+    jobs = {"j1": "a", "j2": "a", "j3": "b", "j4": "c"}
+    for job_id, client in jobs.items():
+        fed.emit(opened(client), job_id=job_id)
+    assert room(fed, 10, "j1") == "reserved"
+    assert room(fed, 1, "j2") == "client_full"
+    assert room(fed, 10, "j3") == "reserved"
+    assert room(fed, 1, "j4") == "full"
+    # until a job ends
+    fed.emit(END, job_id="j1")
+    assert room(fed, 1, "j1") == "done"
+    assert room(fed, 5, "j2") == "reserved"
+    assert room(fed, 5, "j4") == "reserved"
+
+
+def test_what_was_reserved_does_not_outlive_its_relay(world: World) -> None:
+    stdin_room = StdinRoom(10, 20, 0.5)
+    fed = Relay(world, stdin_room=stdin_room)
+    fed.emit(opened())
+    assert room(fed, 10) == "reserved"
+    world.crash("relay")
+    fed.start()
+    assert room(fed, 10) == "reserved"
+
+
+def test_nothing_follows_the_end_of_stdin(fed: Relay) -> None:
+    fed.emit(opened())
+    fed.emit(replace(opened(), stdin_open=False), job_id="j2")
+    assert room(fed, 1, end=True) == "reserved"
+    assert room(fed, 1, end=True) == "reserved"  # the first may not have been sent
+    fed.world.tell("relay", StdinClosed("j1"))
+    for job_id in ("j1", "j2"):
+        assert room(fed, 1, job_id) == "closed"
+        assert room(fed, 0, job_id, end=True) == "reserved"  # it is said once more
+
+
+def test_there_is_no_stdin_of_jobs_that_are_not_there(fed: Relay) -> None:
+    assert room(fed, 1, "unknown") is None
+    fed.world.tell("relay", StdinClosed("unknown"))
+
+
+# ----------------------------------------------------------------------- admission
+
+
+def test_the_stream_tells_which_jobs_are_unfinished(world: World) -> None:
+    admission = Admission(4, 1_000_000, 0.5)
+    relay = Relay(world, admission=admission)
+    jobs = [make_job(f"j{number}", client="a") for number in range(2)]
+    for job in jobs:
+        relay.emit(acceptance(job), job_id=job.id)
+    assert admission.refusal(make_job(client="a")) == "client_full"
+    assert admission.refusal(make_job(client="b")) is None
+    relay.emit(END, job_id="j0")
+    assert admission.refusal(make_job(client="a")) is None

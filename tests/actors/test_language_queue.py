@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -444,11 +445,28 @@ def test_stdin_that_nobody_reads_is_dropped(queue: Queue) -> None:
     assert queue.one.take() == []
 
 
-def test_stdin_that_is_kept_is_bounded(queue: Queue) -> None:
-    queue.run()
+def test_stdin_that_is_too_much_ends_its_job_aloud(queue: Queue) -> None:
     whole = stdin(b"x" * STDIN_BYTES_MAX)
+    queue.run()
     queue.tell(whole, stdin(b"x"))
     assert queue.one.of(SendStdin) == [whole]
+    assert queue.one.of(CancelJob) == [CancelJob("j1", "python")]
+    queue.deliver("j2")
+    queue.tell(replace(whole, job_id="j2"), replace(stdin(b"x"), job_id="j2"))
+    ends = [
+        event.body.result
+        for published in queue.broker.of(PublishEvents)
+        for event in published.events
+        if isinstance(event.body, Finished)
+    ]
+    assert [end.outcome for end in ends] == [Outcome.INTERNAL_ERROR] * 2
+    assert "8 MiB of stdin" in ends[0].message
+
+
+def test_an_end_without_bytes_is_never_too_much(queue: Queue) -> None:
+    queue.run()
+    queue.tell(stdin(b"x" * STDIN_BYTES_MAX), SendStdin("j1", "python", b"", end=True))
+    assert [one.end for one in queue.one.of(SendStdin)] == [False, True]
 
 
 # ---------------------------------------------------------------- broker restarted

@@ -9,7 +9,14 @@ import pytest
 from gateway_client import Gateway, assert_problem, running
 from test_server import POST, read_answer
 
-from actors.messages import SourceFile, TakeToken, TokenReply
+from actors.messages import (
+    JobExpired,
+    SendStdin,
+    SourceFile,
+    StdinClosed,
+    TakeToken,
+    TokenReply,
+)
 from gateway.bodies import TOKEN_BYTES, Bodies, tokens_of
 from gateway.problems import Problem
 
@@ -203,6 +210,30 @@ def test_stdin_has_a_bucket_of_its_own_that_no_typing_empties(gateway: Gateway) 
     assert typed.client != "127.0.0.1"
     assert 0 < typed.cost < 0.1
     assert 4 < pasted.cost < 5
+
+
+@pytest.mark.parametrize(
+    ("found", "status", "code"),
+    [
+        ("too_large", 413, "too_large"),
+        ("closed", 409, "stdin_closed"),
+        ("done", 409, "not_running"),
+        ("full", 503, "too_busy"),
+        ("client_full", 429, "too_much_at_once"),
+        (JobExpired(""), 410, "expired"),
+        (None, 404, "unknown_job"),
+    ],
+)
+def test_stdin_that_can_not_be_kept_is_never_called_accepted(
+    gateway: Gateway, found: Any, status: int, code: str
+) -> None:
+    path = f"/v1/jobs/{gateway.submit()}/stdin?end=1"
+    gateway.world.stdin_room = found
+    answer = gateway.request("POST", path, data=b"x")
+    assert_problem(answer, status, code)
+    assert ("Retry-After" in answer.headers) == (status in {429, 503})
+    assert not any(isinstance(one, SendStdin) for one in gateway.world.told)
+    assert not any(isinstance(one, StdinClosed) for one in gateway.world.told)
 
 
 @pytest.mark.parametrize("kind", ["application/json", "multipart/form-data"])

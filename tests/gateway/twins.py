@@ -32,9 +32,11 @@ from actors.messages import (
     PublishJob,
     PublishReply,
     Queued,
+    ReserveStdin,
     Restarted,
     SendStdin,
     Started,
+    StdinClosed,
     TakeToken,
     TokenReply,
     UnwatchJob,
@@ -109,6 +111,7 @@ class World:
         self.absent: set[str] = set()
         self.silent: set[str] = set()
         self.refuse: str | None = None
+        self.stdin_room: str | JobExpired | None = "reserved"
         self.token = TokenReply(
             granted=True, limit=20, remaining=19, retry_after_s=0, reset_s=0.1
         )
@@ -143,21 +146,26 @@ class World:
         match message:
             case WatchJob():
                 return self._watch(message)
-            case LookUpJob(job_id) if job_id in self.expired:
-                recorded = self.jobs.get(job_id)
-                return JobExpired(recorded.job.fingerprint if recorded else "")
             case LookUpJob(job_id):
-                self.on_look_up(job_id)
-                return self.jobs[job_id].view() if job_id in self.jobs else None
+                return self._look_up(job_id)
+            case ReserveStdin():
+                return self.stdin_room
             case FindPosition(job_id):
                 return self.on_find_position(job_id)
             case DescribeFleet():
                 return FleetStatus(2, tuple(self.fleet.values()))
-            case DescribeBroker():
-                if name not in self.connections:
-                    raise LookupError(name)
+            case DescribeBroker() if name in self.connections:
                 return self.connections[name]
+            case DescribeBroker():
+                raise LookupError(name)
         raise AssertionError(message)
+
+    def _look_up(self, job_id: str) -> JobView | JobExpired | None:
+        if job_id in self.expired:
+            recorded = self.jobs.get(job_id)
+            return JobExpired(recorded.job.fingerprint if recorded else "")
+        self.on_look_up(job_id)
+        return self.jobs[job_id].view() if job_id in self.jobs else None
 
     def refs(self) -> dict[str, AnyRef]:
         return self.actors
@@ -187,7 +195,7 @@ class World:
                 if (job_id, deliver) in self.watchers:
                     self.watchers.remove((job_id, deliver))
                 self.unwatched.set()
-            case SendStdin():
+            case SendStdin() | StdinClosed():
                 pass
             case AwaitEcho(reply):
                 reply()

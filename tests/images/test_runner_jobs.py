@@ -318,6 +318,16 @@ def test_frames_before_a_job_are_not_its_own(boxes: Boxes) -> None:
     assert (report.outcome, report.stdout) == ("success", b"\n")
 
 
+def test_a_job_that_reads_nothing_hears_that_it_is_cancelled(boxes: Boxes) -> None:
+    box = boxes.get("python")
+    box.start("import time; print('up', flush=True); time.sleep(60)", stdin_open=True)
+    next(box.until(wire.STDOUT))
+    for _ in range(9):
+        box.send(wire.STDIN, bytes(1 << 20))
+    box.send(wire.CANCEL)
+    assert box.report().outcome == "cancelled"
+
+
 @pytest.mark.parametrize(
     ("language", "step_s"), [("python", 0.0004), ("c", 0.004), ("javascript", 0.008)]
 )

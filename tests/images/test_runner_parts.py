@@ -19,6 +19,7 @@ from images import runner, runner_json
 from images.recipe import RUNNER_FILES
 from images.runner_bill import Bill
 from images.runner_children import Exit
+from images.runner_host import Dirty
 from images.runner_job import rlimits
 from images.runner_kernel import (
     CPU_MS,
@@ -191,9 +192,9 @@ def test_stdin_stays_open_until_it_has_ended() -> None:
     assert stdin.write(writer)
     stdin.ended = True
     assert not stdin.write(writer)
-    assert not stdin.full
-    stdin.data += bytes(STDIN_BYTES_MAX)
-    assert stdin.full
+    stdin.add(bytes(STDIN_BYTES_MAX))
+    with pytest.raises(Dirty):
+        stdin.add(b"x")
     os.close(reader)
     os.close(writer)
 

@@ -25,6 +25,7 @@ from hypothesis.stateful import (
 )
 from samples import CONFIG, LIMITS, PYTHON, C, make_job
 
+from actors.admission import Admission
 from actors.messages import DescribePool, Outcome, SourceFile
 from images.catalog import Catalog
 from metrics.live import LIVE
@@ -86,7 +87,8 @@ class Worker(RuleBasedStateMachine):
                 "attempts_max": ATTEMPTS_MAX,
             }
         )
-        plan = Plan(settings, CATALOG, self.engine, self.ear, {}, "me")
+        admission = Admission(1000, 1 << 30, 1)
+        plan = Plan(settings, CATALOG, self.engine, self.ear, {}, "me", admission)
         specs = [*work_specs(plan, self.engine)]
         self.root = self.world.start(Supervisor, ROOT, specs)
 

@@ -1,0 +1,76 @@
+"""Whether one more job fits: unfinished jobs by client, in number and in bytes.
+
+A plain object, which outlives the actors that keep it. With the embedded broker that
+actor alone does. With RabbitMQ each gateway has one, which its publisher asks and its
+relay keeps true: the stream of events tells of every job that any gateway has taken,
+and of every end.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from actors.acceptance import digest, size_of
+from actors.shares import Shares
+from metrics import instruments
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from actors.messages import Accepted, Job
+
+
+class Admission:
+    """jobs_max: of one language. bytes_max: of all jobs together.
+
+    share: see `Shares`; it holds for the number of a language's jobs and for the bytes.
+    """
+
+    def __init__(self, jobs_max: int, bytes_max: int, share: float) -> None:
+        self._jobs_max = jobs_max
+        self._share = share
+        self._bytes = Shares(bytes_max, share)
+        self._numbers: dict[str, Shares] = {}
+        self._jobs: dict[str, Accepted] = {}
+
+    def refusal(self, job: Job) -> Literal["queue_full", "client_full"] | None:
+        """Tell why the job can't be taken; None when it can."""
+        client = digest(job.client)
+        for shares, amount in (
+            (self._of(job.language), 1),
+            (self._bytes, size_of(job)),
+        ):
+            refusal = shares.refusal(client, amount)
+            if refusal is not None:
+                return "queue_full" if refusal == "full" else refusal
+        return None
+
+    def add(self, job_id: str, job: Accepted) -> None:
+        """Count the job until it is removed, whether or not it could be refused."""
+        if job_id not in self._jobs:
+            self._jobs[job_id] = job
+            self._of(job.language).take(job.client, 1)
+            self._bytes.take(job.client, job.size)
+            self._show()
+
+    def remove(self, job_id: str) -> None:
+        """The job has ended, or was not taken."""
+        job = self._jobs.pop(job_id, None)
+        if job is not None:
+            self._of(job.language).give_back(job.client, 1)
+            self._bytes.give_back(job.client, job.size)
+            self._show()
+
+    def _of(self, language: str) -> Shares:
+        shares = self._numbers.get(language)
+        if shares is None:
+            shares = self._numbers[language] = Shares(self._jobs_max, self._share)
+        return shares
+
+    def _show(self) -> None:
+        _JOBS_FILL.set(max(shares.fill for shares in self._numbers.values()))
+        _BYTES_FILL.set(self._bytes.fill)
+
+
+_JOBS_FILL = instruments.bound_fill.labels("queue_max")
+_BYTES_FILL = instruments.bound_fill.labels("queue_mb_max")
