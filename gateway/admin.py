@@ -51,6 +51,7 @@ def _is_local(environ: Mapping[str, Any]) -> bool:
     return (
         _is_loopback(str(environ.get("REMOTE_ADDR", "")))
         and _is_loopback(_host(str(environ.get("HTTP_HOST", ""))))
+        and "HTTP_ORIGIN" not in environ  # a page of another site that may ask
         and not any(name.startswith(_PROXY_HEADERS) for name in environ)
     )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import bottle
 
 from gateway.desk import make_desk
+from gateway.door import Door
 from gateway.drafts import Drafter
 from gateway.faults import error_page, guard
 from gateway.greenlet_local import keep_in_greenlets
@@ -41,7 +42,7 @@ def make_app(
     `served` has the version of each language that jobs may be written in, as the
     tool in its image prints it.
     """
-    app = _bare_app()
+    app = _bare_app(config)
     desk = make_desk(config)
     _add_jobs(app, config, directory, Drafter(config, catalog, served), desk)
     service = Service(config, directory, catalog, served, desk.turns)
@@ -59,18 +60,19 @@ def make_status_app(
     served: Mapping[str, str],
 ) -> Any:
     """Return the WSGI application of a process that takes no jobs from clients."""
-    app = _bare_app()
+    app = _bare_app(config)
     service = Service(config, directory, catalog, served, Turns())
     _add_status(app, service, System(config, directory), Reads(config))
     return app
 
 
-def _bare_app() -> Any:
+def _bare_app(config: GatewayConfig) -> Any:
     keep_in_greenlets()
     app = bottle.Bottle()
     app.uninstall(True)  # our answers are whole responses; no plugin shapes them
     app.install(guard)
     app.default_error_handler = error_page
+    Door(config).guard(app)
     return app
 
 

@@ -60,6 +60,11 @@ class GatewayConfig:
     """Of one address, unless it is a proxy's."""
     proxies: tuple[IpNetwork, ...] = ()
     """Whose `X-Forwarded-For` is believed."""
+    hosts: tuple[str, ...] = ()
+    """The service's names, beside localhost, `host` and all addresses; `*` is any."""
+    origins: tuple[str, ...] = ()
+    """Of web pages that may ask from elsewhere, as `https://learn.example`; `*`: any.
+    """
     heartbeat_s: float = 15
     answers_mb_max: int = 64
     """Of output that unfinished answers and event streams keep, all together."""

@@ -73,7 +73,7 @@ def _operation(
     body: Schema | None = None,
 ) -> Schema:
     """Return an operation; generated clients call it by `name`."""
-    responses = {**answers, **_problems(f"400 {problems} 500")}
+    responses = {**answers, **_problems(f"400 403 {problems} 421 500")}
     operation: Schema = {
         "operationId": name,
         "tags": [tag],

@@ -13,6 +13,7 @@ CONTENT_TYPE = "application/problem+json"
 KINDS: Mapping[str, tuple[int, str]] = {
     "bad_request": (400, "The request can't be understood"),
     "invalid_json": (400, "The body is not valid JSON"),
+    "foreign_origin": (403, "Another site's page may not ask"),
     "not_found": (404, "There is nothing here"),
     "unknown_job": (404, "There is no such job"),
     "method_not_allowed": (405, "This can't be done here"),
@@ -23,6 +24,7 @@ KINDS: Mapping[str, tuple[int, str]] = {
     "too_large": (413, "That is too large"),
     "uri_too_long": (414, "The address is too long"),
     "unsupported_media_type": (415, "This content type is not understood"),
+    "unknown_host": (421, "The service is not called so"),
     "invalid": (422, "The request is not valid"),
     "idempotency_mismatch": (422, "The Idempotency-Key was used before"),
     "rate_limited": (429, "Too many requests"),

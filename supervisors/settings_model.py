@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from ipaddress import ip_network
 from typing import Annotated, Any, Literal
 
@@ -44,6 +45,22 @@ def _networks(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
+def _host_names(value: tuple[str, ...]) -> tuple[str, ...]:
+    for name in value:
+        if name != "*" and not re.fullmatch(r"[A-Za-z0-9._-]+", name):
+            raise ValueError(f"{name!r} should be a name without scheme and port, or *")
+    return value
+
+
+def _origins(value: tuple[str, ...]) -> tuple[str, ...]:
+    for origin in value:
+        if origin != "*" and not re.fullmatch(
+            r"[a-z][a-z0-9+.-]*://[^/?#@\s]+", origin
+        ):
+            raise ValueError(f"{origin!r} should be as https://learn.example, or *")
+    return value
+
+
 def _known_broker(value: str) -> str:
     if value != EMBEDDED:
         check_urls(value)
@@ -64,6 +81,8 @@ AdminKey = Annotated[Secret, Field(pattern=r"^[!-~]*$")]
 WorkerId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,64}$")]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 Networks = Annotated[Names, AfterValidator(_networks)]
+HostNames = Annotated[Names, AfterValidator(_host_names)]
+Origins = Annotated[Names, AfterValidator(_origins)]
 Runtimes = Annotated[Names, AfterValidator(_pairs)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Count = Annotated[int, Field(ge=1)]
@@ -172,6 +191,11 @@ class Http(_Group):
     connections_max: Count = 12_000
     connections_per_client_max: Count = 1000
     """Of one address, unless it is one of `proxies`."""
+    hosts: HostNames = ()
+    """Names that the service answers to, beside localhost and all addresses; `*`: any.
+    """
+    origins: Origins = ()
+    """Of web pages that may use the service from elsewhere; `*`: any."""
     proxies: Networks = ()
     """Addresses or networks whose `X-Forwarded-For` is believed."""
     wait_s_max: Count = 60

@@ -39,7 +39,7 @@ WATCHED = Request(
     "POST",
     "/v1/jobs",
     (
-        ("Host", "x"),
+        ("Host", "[::1]"),
         ("Content-Type", "application/json"),
         ("Content-Length", str(len(_WATCHED))),
     ),
@@ -194,7 +194,7 @@ class FuzzClient:
         watchers = [self._connect() for _ in range(chance.randrange(CROWD_MAX))]
         for watcher in watchers:
             self._seen.requests += 1
-            _send(watcher, Request("GET", target, (("Host", "x"),)).encode())
+            _send(watcher, Request("GET", target, (("Host", "[::1]"),)).encode())
         for at, watcher in enumerate(watchers):
             with watcher, watcher.makefile("rb") as events:
                 if at % CROWD_STAYS == 0 and (got := _read(events)):

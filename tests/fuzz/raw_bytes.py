@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from random import Random
 
 HELLO = b'{"language":"bash","source":"echo","limits":{"wall_time_s":0.3}}'
-HEAD = b"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-EVENTS = f"GET /v1/jobs/{A_JOB}/events HTTP/1.1\r\nHost: x\r\n\r\n".encode()
-HIDDEN = b"GET /v1/jobs/hidden HTTP/1.1\r\nHost: x\r\n\r\n"
+HEAD = b"POST /v1/jobs HTTP/1.1\r\nHost: [::1]\r\nContent-Type: application/json\r\n"
+EVENTS = f"GET /v1/jobs/{A_JOB}/events HTTP/1.1\r\nHost: [::1]\r\n\r\n".encode()
+HIDDEN = b"GET /v1/jobs/hidden HTTP/1.1\r\nHost: [::1]\r\n\r\n"
 """A request in a place where only one of two servers would see it."""
 BYTES_APART_S = 1.0
 SLOW_BYTES_MAX = 14
@@ -170,7 +170,7 @@ def _request_line(chance: Random) -> Script:
             b"CONNECT example.org:80 HTTP/1.1",
         )
     )
-    tail = chance.choice((b"\r\n\r\n", b"\n\n", b"\r\nHost: x\r\n\r\n", b"\r"))
+    tail = chance.choice((b"\r\n\r\n", b"\n\n", b"\r\nHost: [::1]\r\n\r\n", b"\r"))
     return Script("a request line", (line + tail,))
 
 

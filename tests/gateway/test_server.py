@@ -26,7 +26,7 @@ from gateway.server import GatewayServer, _Server
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-POST = b"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+POST = b"POST /v1/jobs HTTP/1.1\r\nHost: [::1]\r\nContent-Type: application/json\r\n"
 BODY = b'{"language":"python","source":"print(1)"}'
 
 
@@ -223,13 +223,13 @@ def test_who_asks_for_the_end_of_the_connection_gets_it(
     "last",
     [
         b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-        b"GET /%ff HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /%ff HTTP/1.1\r\nHost: [::1]\r\n\r\n",
     ],
 )
 def test_what_is_sent_behind_the_last_request_costs_no_answer(
     gateway: Gateway, last: bytes
 ) -> None:
-    first = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
+    first = b"GET /openapi.json HTTP/1.1\r\nHost: [::1]\r\n\r\n"
     with gateway.connect() as sock:
         sock.sendall(first + last + bytes(200_000))
         assert sock.recv(1, socket.MSG_PEEK)
@@ -343,7 +343,7 @@ def test_a_new_connection_need_not_wait_for_all_others_turns() -> None:
     with running() as gateway:
         sock = _socket.socket()  # not gevent's: lets nobody run meanwhile
         sock.connect(("127.0.0.1", gateway.port))
-        sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: [::1]\r\n\r\n")
         # When they have their turns
         gevent.joinall([gevent.spawn(spin) for _ in range(busy)], raise_error=True)
         # Then the client has its answer before each had one

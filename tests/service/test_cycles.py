@@ -86,7 +86,7 @@ def test_a_refused_job_leaves_no_cycles(counted: Counted, body: bytes) -> None:
     assert counted.in_cycles() < ROUNDS
 
 
-HEAD = b"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+HEAD = b"POST /v1/jobs HTTP/1.1\r\nHost: [::1]\r\nContent-Type: application/json\r\n"
 
 
 @pytest.mark.parametrize(
