@@ -87,9 +87,22 @@ def tell_broker(directory: Directory, message: object) -> None:
 
 
 def broker_unavailable() -> Problem:
-    """Return what clients hear while the broker is away."""
+    """Return what clients hear of what nobody was there to be given."""
     return Problem.later(
-        "broker_unavailable", "The broker does not answer. The job was not accepted."
+        "broker_unavailable", "The broker is away: the request has had no effect."
+    )
+
+
+def unconfirmed(*, has_key: bool) -> Problem:
+    """Return what clients hear of a job that was sent, but not confirmed in time."""
+    again = (
+        "Send it again with the same Idempotency-Key: it runs once."
+        if has_key
+        else "Sent again without an Idempotency-Key, it may run twice."
+    )
+    return Problem.later(
+        "unconfirmed",
+        f"The broker has not confirmed the job: it may have been accepted. {again}",
     )
 
 

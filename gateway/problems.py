@@ -37,6 +37,7 @@ KINDS: Mapping[str, tuple[int, str]] = {
     "queue_full": (503, "Too many jobs are waiting"),
     "too_many_watchers": (503, "Too many follow this job"),
     "too_busy": (503, "The service has too much at once"),
+    "unconfirmed": (503, "Whether the job was taken is not known"),
     "unavailable": (503, "The service is not complete just now"),
 }
 """Status and title of each code."""

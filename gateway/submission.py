@@ -24,6 +24,7 @@ from gateway.ports import (
     look_up,
     missing,
     tell_broker,
+    unconfirmed,
 )
 from gateway.preferences import idempotency_key, make_id, wait_seconds
 from gateway.problems import Problem
@@ -127,8 +128,8 @@ class Submission:
         tell_broker(self._directory, PublishJob(job, answer.set))
         published = answer.wait(self._config.publish_timeout_s)
         if published is None:
-            # A confirm that comes later finds nobody; a key makes the retry safe.
-            raise broker_unavailable()
+            # A confirm that comes later finds nobody.
+            raise unconfirmed(has_key=bool(job.fingerprint))
         _check(published, job)
 
     def _is_repeated(self, job: Job) -> bool:
@@ -207,6 +208,8 @@ def _check(published: PublishReply, job: Job) -> None:
         case "client_full":
             detail = "Too many of your jobs wait, or too large ones. Try again soon."
             raise Problem.later("too_much_at_once", detail, 2)
+        case "unknown":
+            raise unconfirmed(has_key=bool(job.fingerprint))
         case "draining":
             raise Problem.later("draining", "The service is about to stop.", 5)
         case _:

@@ -41,7 +41,8 @@ def call(
 ) -> Call:
     """Call; an OSError when there is no answer."""
     body = raw if document is None else json.dumps(document).encode()
-    sent = {"Content-Type": "application/json", **(headers or {})}
+    kind = "application/json" if raw is None else "application/octet-stream"
+    sent = {"Content-Type": kind, **(headers or {})}
     with closing(_connect(port, timeout_s)) as connection:
         try:
             connection.request(method, path, body, sent)

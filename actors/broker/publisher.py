@@ -67,7 +67,7 @@ MAIL = (
 """What a successor does in the place of one that crashed."""
 
 Reply = Callable[[PublishReply], None]
-Refusal = Literal["queue_full", "unavailable"]
+Refusal = Literal["queue_full", "unavailable", "unknown"]
 
 
 @dataclass(slots=True)
@@ -276,10 +276,10 @@ class AmqpPublisher(AmqpConnection):
         for tag in list(self._jobs.values()):
             pending, self._in_flight[tag] = self._in_flight[tag], None
             assert isinstance(pending, PendingJob)  # noqa: S101 - see `_jobs`
-            self._refuse(pending, "unavailable")
+            self._refuse(pending, "unknown")
         while self._untold:  # they will run, and whoever repeats a key finds them
             _, pending = self._untold.popitem()
-            self._refuse(pending, "unavailable")
+            self._refuse(pending, "unknown")
 
     # --------------------------------------------------------- everything else
 

@@ -9,6 +9,11 @@ import { Watch } from "./watch.js";
 const RETRY_NOTICE_MS = 800;
 const compiled = new Set(); // languages that were seen compiling: "started" then means "compiling"
 
+const UNANSWERED = new Set(["", "internal", "no_connection", "unconfirmed"]);
+
+// Whether the job may have been accepted all the same. Sent again, its key makes it run once.
+const mayRun = ({ code, status }) => (status === 0 || status >= 500) && UNANSWERED.has(code);
+
 export class Run {
   #links = null;
   #watch = null;
@@ -48,7 +53,7 @@ export class Run {
       const created = await api.createJob(this.#job, this.#key);
       this.#links = linksOf(created);
     } catch (problem) {
-      this.#tell("failed", "Not run");
+      this.#tell("failed", mayRun(problem) ? "Not known to run" : "Not run");
       this.#on.failed(problem);
       return;
     }

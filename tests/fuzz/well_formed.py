@@ -242,7 +242,9 @@ def _quoted(given: object) -> str:
 def _request(method: str, target: str, body: bytes, chance: Random) -> Request:
     headers = [("Host", "127.0.0.1")]
     if method == "POST":
-        headers.append(("Content-Type", "application/json"))
+        is_stdin = target.partition("?")[0].endswith("/stdin")
+        kind = "application/octet-stream" if is_stdin else "application/json"
+        headers.append(("Content-Type", kind))
     chunked = chance.choice((1, 3, 50)) if body and chance.random() < 0.1 else 0
     if chunked:
         headers.append(("Transfer-Encoding", "chunked"))

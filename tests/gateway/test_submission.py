@@ -106,6 +106,7 @@ def test_a_claimed_address_is_not_believed(gateway: Gateway) -> None:
     [
         ("queue_full", "queue_full"),
         ("unavailable", "broker_unavailable"),
+        ("unknown", "unconfirmed"),
         ("draining", "draining"),
     ],
 )
@@ -121,7 +122,20 @@ def test_a_broker_that_is_away_or_silent(gateway: Gateway) -> None:
     assert_problem(gateway.post(GOOD), 503, "broker_unavailable")
     gateway.world.absent.clear()
     gateway.world.silent.add("root/broker")
-    assert_problem(gateway.post(GOOD), 503, "broker_unavailable")
+    assert_problem(gateway.post(GOOD), 503, "unconfirmed")
+
+
+def test_what_may_have_been_taken_is_not_called_refused(gateway: Gateway) -> None:
+    gateway.world.silent.add("root/broker")
+    for headers, advice in (
+        ({}, "without an Idempotency-Key, it may run twice"),
+        ({"Idempotency_Key": "k"}, "with the same Idempotency-Key: it runs once"),
+    ):
+        detail = assert_problem(gateway.post(GOOD, **headers), 503, "unconfirmed")[
+            "detail"
+        ]
+        assert "may have been accepted" in detail
+        assert advice in detail
 
 
 def test_a_confirm_after_the_timeout_is_harmless(gateway: Gateway) -> None:
@@ -136,7 +150,7 @@ def test_a_confirm_after_the_timeout_is_harmless(gateway: Gateway) -> None:
         return hear(name, message)
 
     world.tell = hold_back  # type: ignore[method-assign]
-    assert_problem(gateway.post(GOOD), 503, "broker_unavailable")
+    assert_problem(gateway.post(GOOD), 503, "unconfirmed")
     world.tell = hear  # type: ignore[method-assign]
     world.tell("root/broker", late[0])
     assert gateway.post(GOOD).status_code == 202

@@ -233,7 +233,7 @@ def test_what_is_no_job_is_put_aside_and_the_worker_lives(scene: Scene) -> None:
 
 
 def test_a_queue_that_is_full_refuses_aloud(scene: Scene) -> None:
-    with stage(scene.url, gateways=1, workers=1, queue_max=3) as one:
+    with stage(scene.url, gateways=1, workers=1, queue_max=3, client_share=1) as one:
         one.wait_ready()
         one.workers[0].kill()
         (gateway,) = one.gateways
