@@ -25,12 +25,17 @@ _PROXY_HEADERS = (
 """Beginnings of what proxies add: who asks through one on this machine is not local."""
 
 
-def require_admin(environ: Mapping[str, Any], admin_key: str) -> None:
+def require_admin(
+    environ: Mapping[str, Any], admin_key: str, *, is_behind: bool = False
+) -> None:
     """Raise what an unknown path gets, unless an administrator asks.
 
-    `admin_key` empty means that there is no key to have.
+    `admin_key` empty means that there is no key to have; else nobody gets in without.
+    is_behind: whether a proxy stands before the service: one on this machine that adds
+    no header can't be told from who sits here, so that nobody is local then.
     """
-    if not (_has_key(environ, admin_key) or _is_local(environ)):
+    trusts_locals = not (admin_key or is_behind)
+    if not (_has_key(environ, admin_key) or (trusts_locals and _is_local(environ))):
         raise Problem("not_found", f"{KINDS['not_found'][1]}.")
 
 

@@ -27,7 +27,8 @@ class GatewayConfig:
     secret: bytes
     """Makes the ids of jobs with an idempotency key: the same on all gateways."""
     admin_key: str = ""
-    """Opens `/v1/system` from anywhere; empty leaves it to local clients."""
+    """Opens `/v1/system`; empty leaves it to local clients, where no proxy is told of
+    (`hosts`, `proxies`)."""
     host: str = "127.0.0.1"
     port: int = 8000
     """0 lets the system choose."""

@@ -38,7 +38,9 @@ class System:
 
     def show(self, environ: Mapping[str, Any]) -> Any:
         """Answer `GET /v1/system`."""
-        require_admin(environ, self._config.admin_key)
+        config = self._config
+        is_behind = bool(config.proxies or config.hosts)
+        require_admin(environ, config.admin_key, is_behind=is_behind)
         return reply(self._document(time.monotonic()))
 
     def _document(self, now: float) -> dict[str, Any]:

@@ -232,8 +232,8 @@ class Settings(_Group):
     secret: Secret = ""
     """What makes idempotency keys mean the same on all gateways; see `secret_of`."""
     admin_key: AdminKey = ""
-    """Opens the live tree (`/v1/system`) to who is not on this machine; empty: to none.
-    """
+    """Opens the live tree (`/v1/system`), and nothing else does; empty leaves it to who
+    is on this machine, unless `http.hosts` or `http.proxies` tell of a proxy."""
     worker_id: WorkerId = ""
     """This worker among all; empty means one made up at each start."""
     languages: Names = ()

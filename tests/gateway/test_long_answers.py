@@ -53,7 +53,7 @@ def get_unread(gateway: Gateway, path: str) -> socket:
     """Ask, and read nothing; return once the service holds the answer."""
     before = held_bytes()
     sock = gateway.connect()
-    sock.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    sock.sendall(f"GET {path} HTTP/1.1\r\nHost: [::1]\r\n\r\n".encode())
     with gevent.Timeout(10):
         while held_bytes() <= before:
             gevent.sleep(0)
@@ -149,7 +149,7 @@ def test_the_head_of_a_long_answer_tells_no_wrong_length(gateway: Gateway) -> No
     with gateway.connect() as sock:
         file = sock.makefile("rb")
         for _ in range(2):  # nothing of a body stands between them
-            sock.sendall(f"HEAD {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            sock.sendall(f"HEAD {path} HTTP/1.1\r\nHost: [::1]\r\n\r\n".encode())
             assert b" 200 " in file.readline()
             fields = [
                 line.split(b":")[0].lower() for line in iter(file.readline, b"\r\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -64,7 +65,9 @@ def bearer(key: str) -> dict[str, str]:
 def test_a_client_on_this_machine_needs_no_key(address: str, host: str) -> None:
     local = {"REMOTE_ADDR": address, "HTTP_HOST": host}
     assert is_let_in(local, admin_key="")
-    assert is_let_in(local)
+    # but where there is one: a proxy may sit on this machine, too
+    assert not is_let_in(local)
+    assert is_let_in({**local, **bearer(KEY)})
 
 
 @pytest.mark.parametrize(
@@ -80,10 +83,12 @@ def test_a_client_on_this_machine_needs_no_key(address: str, host: str) -> None:
         {"HTTP_HOST": "127.0.0.1.evil.example"},
         {"HTTP_HOST": "evil.example:8000"},
         {"HTTP_HOST": ""},
+        {"HTTP_ORIGIN": "https://learn.example"},
     ],
 )
 def test_whoever_comes_from_elsewhere_needs_the_key(more: dict[str, str]) -> None:
     environ = {**LOCAL, **more}
+    assert not is_let_in(environ, admin_key="")
     assert not is_let_in(environ)
     assert not is_let_in({**environ, **bearer("wrong")})
     assert is_let_in({**environ, **bearer(KEY)})
@@ -114,7 +119,17 @@ def test_who_may_not_see_it_is_told_what_an_unknown_path_is(gateway: Gateway) ->
     assert refused.content == nowhere.content
     with_key = {**through_a_proxy, "Authorization": f"Bearer {KEY}"}
     assert gateway.get("/v1/system", headers=with_key).status_code == 200
-    assert gateway.get("/v1/system").status_code == 200
+
+
+@pytest.mark.usefixtures("live")
+@pytest.mark.parametrize(
+    "settings",
+    [{"hosts": ("box.example",)}, {"proxies": (ip_network("192.0.2.0/24"),)}],
+)
+def test_behind_a_proxy_nobody_is_local(settings: dict[str, Any]) -> None:
+    with running(**settings) as behind, running() as alone:
+        assert behind.get("/v1/system").status_code == 404
+        assert alone.get("/v1/system").status_code == 200
 
 
 @pytest.mark.usefixtures("live")
@@ -131,7 +146,8 @@ def test_a_worker_shows_its_tree_and_the_page(gateway: Gateway) -> None:
 
 
 def system(gateway: Gateway) -> dict[str, Any]:
-    document: dict[str, Any] = gateway.get("/v1/system").json()
+    headers = {"Authorization": f"Bearer {KEY}"}
+    document: dict[str, Any] = gateway.get("/v1/system", headers=headers).json()
     return document
 
 

@@ -209,6 +209,8 @@ COLOUR = "cell => getComputedStyle(cell).backgroundColor"
 
 
 def open_system(page: Page) -> None:
+    key = os.environ["ADMIN_KEY"]
+    page.context.set_extra_http_headers({"Authorization": f"Bearer {key}"})
     page.goto(f"{page.url}system")
     expect(page.locator('#link[data-state="live"]')).to_be_visible()
 

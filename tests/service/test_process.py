@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import gevent
 import pytest
 from docker.errors import APIError
-from service_process import ROOT, STOP_S, ServiceProcess, wait_until
+from service_process import ADMIN_KEY, ROOT, STOP_S, ServiceProcess, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -183,7 +183,10 @@ def test_a_taken_port_is_told_in_one_sentence() -> None:
 
 def test_ps_draws_the_tree(shared: ServiceProcess) -> None:
     command = [sys.executable, "run.py", "ps", "--port", str(shared.port)]
-    drawn = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
+    environ = {**os.environ, "WARMBOX_ADMIN_KEY": ADMIN_KEY}
+    drawn = subprocess.run(
+        command, cwd=ROOT, env=environ, capture_output=True, check=True
+    )
     words = drawn.stdout.decode()
     for name in ("scheduler", "relay", "python", "queue", "pool"):
         assert name in words
