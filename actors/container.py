@@ -29,6 +29,7 @@ from actors.bounds import bounds_of, memory_changes, memory_mb_of
 from actors.cpu_weight import CpuWeight
 from actors.directory import send
 from actors.engine import EngineError, EngineRefusedError
+from actors.last_words import LastWords
 from actors.messages import (
     ContainerBusy,
     ContainerFailed,
@@ -171,14 +172,13 @@ class Container(Actor):
         self._asks = False
         """Whether the runner will ask for the memory of the job's last step."""
         self._memory_mb = defaults.memory_mb
-        self._ready_memory_mb = defaults.memory_mb
-        """The limit when it last became ready, and what waits for a job was started."""
         self._phase: Literal["compile", "run"] = "run"
         self._begun = False
         self._began_at = self._limit_s = 0.0
         """When the step began, by our clock, and the time that it may take."""
         self._lost_at: float | None = None
         self._output = OutputBuffer()
+        self._last_words = LastWords(defaults.language.heap)
         self._output_left = 0
         self._steps_left = 0
         self._unsent: list[JobEvent] = []
@@ -263,6 +263,8 @@ class Container(Actor):
             stream = "stdout" if kind == wire.STDOUT else "stderr"
             self._count_output(len(payload))
             self._output.add(self._phase, stream, payload)
+            if stream == "stderr":
+                self._last_words.add(payload)
         elif kind == wire.READY and self._making:
             self._made()
         elif kind == wire.READY and self._state in {"starting", "scrubbing"}:
@@ -291,6 +293,7 @@ class Container(Actor):
         if rest:
             self._publish(rest)
         self._phase, self._begun = phase, True
+        self._last_words.clear()
         self._steps_left -= 1
         if self._steps_left < 0:
             raise ValueError("more steps than the job has")
@@ -309,7 +312,6 @@ class Container(Actor):
     def _clean(self, evidence: dict[str, Any]) -> None:
         """Be idle, or end if this was the last job."""
         self._hold_back(evidence)
-        self._ready_memory_mb = self._memory_mb
         self.cancel_timer("start")
         self.cancel_timer("scrub")
         if self._weight is None:
@@ -516,7 +518,7 @@ class Container(Actor):
         self._let_go()
         self.cancel_timer("flush")
         self._making = True
-        self._memory_mb = self._ready_memory_mb = memory_mb
+        self._memory_mb = memory_mb
         self._defaults = replace(self._defaults, memory_mb=memory_mb)
         self._jobs, self._born_at = 0, self.now()
         self.set_timer("start", START_S)
@@ -551,15 +553,12 @@ class Container(Actor):
     def _send_job(self) -> None:
         assert self._run is not None  # noqa: S101 - run_job set it
         job = self._run.lease.job
-        waits_in_mb = self._ready_memory_mb
         others_wait = self._run.others_wait
         self._sent_at = self.now()
         self._asks = self._can_change and memory_changes(
             job.limits, self._defaults.language
         )
-        self._to_runner(
-            job_frame(job, self._defaults, waits_in_mb, others_wait, self._asks)
-        )
+        self._to_runner(job_frame(job, self._defaults, others_wait, self._asks))
         self._begun = False
         self._steps_left = 1 if self._defaults.language.compile is None else 2
         self._output_left = job.limits.output_kb * 1024
@@ -599,7 +598,8 @@ class Container(Actor):
     def _done(self, evidence: dict[str, Any]) -> None:
         assert self._run is not None  # noqa: S101 - busy
         self.set_timer("prefer", PREFER_AFTER_S)
-        self._finish(job_result(evidence, self._run.queued_s, self._bounds()))
+        result = job_result(evidence, self._run.queued_s, self._bounds())
+        self._finish(self._last_words.judge(result, self._run.lease.job.limits))
         self._enter("scrubbing")
         self.set_timer("scrub", self._config.scrub_s + self._config.grace_s)
 

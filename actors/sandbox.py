@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from actors.bounds import (
@@ -14,13 +14,14 @@ from actors.bounds import (
 )
 from actors.hidden_paths import MASKED, READ_ONLY
 from images import wire
+from images.heap import fill_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from actors.bounds import Phase
     from actors.messages import Job, Limits
-    from images.catalog import Language, LanguageLimits, Step
+    from images.catalog import Language, LanguageLimits, Step, Warm
 
 BOX_GID = 990
 """The group that may make directories in /box; images/launcher.py has it too."""
@@ -54,8 +55,9 @@ SET_AT_START = {
 """The limits that an interpreter that waits has from its start, by its way of waiting.
 
 A fork gets all of them with its job, but by then its C library knows the stack's, which
-it gives to each thread. A compiler's own are the same for all jobs, but for its memory,
-by which it has chosen the size of its heap.
+it gives to each thread. A compiler's own are the same for all jobs. A heap has its size
+from the start too (`Warm.sizes_heap`): by the limit of the language's own, whatever the
+container has just then because of the job before.
 """
 
 
@@ -113,7 +115,7 @@ def runner_config(
         {
             "uid_first": uid_first,
             "uid_count": config.uids,
-            "warm": warm and asdict(warm),
+            "warm": warm and warm_config(defaults, warm),
             "env": dict(language.env),
             "processes": waiting_processes(defaults),
             "rlimits": COMPILE_RLIMITS
@@ -131,6 +133,15 @@ def waiting_processes(defaults: LanguageDefaults) -> int:
     if warm and compiler and warm.step == "compile":
         return compiler.processes
     return defaults.processes
+
+
+def warm_config(defaults: LanguageDefaults, warm: Warm) -> dict[str, Any]:
+    """Return what the runner is told of what waits for a job."""
+    memory_mb, compiler = defaults.memory_mb, defaults.language.limits.compile
+    if compiler and warm.step == "compile":
+        memory_mb = compiler.memory_mb
+    argv = fill_in(warm.argv, defaults.language.heap, memory_mb)
+    return {"kind": warm.kind, "argv": argv, "step": warm.step}
 
 
 def container_options(
@@ -249,15 +260,12 @@ JOB_BYTES_MAX = wire.FRAME_BYTES_MAX
 def job_frame(
     job: Job,
     defaults: LanguageDefaults,
-    waits_in_mb: int | None = None,
     others_wait: bool = False,
     asks: bool = False,
 ) -> bytes:
     """Return the JOB frame of a job.
 
     asks: whether the runner is to wait for GO before the last step.
-    waits_in_mb: the container's memory when what waits in it was started; None is the
-    language's own.
     others_wait: see `RunJob`; then this one's end may come along with READY.
     """
     language = defaults.language
@@ -274,7 +282,9 @@ def job_frame(
         steps.append(
             {
                 "phase": phase,
-                "argv": step.expand(main, names, job.args),
+                "argv": step.expand(
+                    main, names, job.args, language.heap, bounds.memory_mb
+                ),
                 "wall_s": bounds.wall_time_s,
                 "cpu_s": bounds.cpu_time_s,
                 "output_bytes": bounds.output_kb * 1024,
@@ -289,7 +299,7 @@ def job_frame(
         "env": dict(job.env),
         "processes": limits.processes,
         "steps": steps,
-        "warm": is_warm(job, defaults, waits_in_mb),
+        "warm": is_warm(job, defaults),
         "others_wait": others_wait,
     }
     blobs = [file.content for file in job.files]
@@ -297,9 +307,7 @@ def job_frame(
     return wire.encode(wire.JOB, payload)
 
 
-def is_warm(
-    job: Job, defaults: LanguageDefaults, waits_in_mb: int | None = None
-) -> bool:
+def is_warm(job: Job, defaults: LanguageDefaults) -> bool:
     """Tell whether the interpreter or compiler that waits can take this job.
 
     It was started with the default environment and limits and the usual main file;
@@ -308,10 +316,13 @@ def is_warm(
     language = defaults.language
     if language.warm is None or job.env or job.files[0].name != language.main:
         return False
-    compiler = language.limits.compile
+    compiler, sizes_heap = language.limits.compile, language.warm.sizes_heap()
     if compiler and language.warm.step == "compile":
-        waits_in_mb = compiler.memory_mb if waits_in_mb is None else waits_in_mb
-        return waits_in_mb == memory_mb_of(job.limits, language)
+        return not sizes_heap or compiler.memory_mb == memory_mb_of(
+            job.limits, language
+        )
+    if sizes_heap and job.limits.memory_mb != defaults.memory_mb:
+        return False
     names = SET_AT_START[language.warm.kind]
     return all(
         getattr(job.limits, name) == getattr(language.limits, name) for name in names

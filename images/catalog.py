@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from images.folder import SAMPLES, language_folders, missing_files
+from images.heap import PLACEHOLDER, Heap, fill_in
 from images.language_file import (
     CatalogError,
     DefaultsTable,
@@ -30,6 +31,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 _FILES = re.compile(r"\{(sources|siblings):(\.[\w+]+(?:,\.[\w+]+)*)\}")
 _WHOLE_ARGUMENT = re.compile(r"\{(main|args)\}|" + _FILES.pattern)
 _LOOKS_LIKE_PLACEHOLDER = re.compile(r"\{\w+(:[^}]*)?\}")
+_INSIDE = {"{stem}", PLACEHOLDER}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +40,24 @@ class Step:
 
     argv: tuple[str, ...]
 
-    def expand(self, main: str, files: Sequence[str], args: Sequence[str]) -> list[str]:
+    def expand(
+        self,
+        main: str,
+        files: Sequence[str],
+        args: Sequence[str],
+        heap: Heap | None = None,
+        memory_mb: int = 0,
+    ) -> list[str]:
         """Return the command for a job of these `files`, the first of them `main`.
 
         `{main}`, `{args}`, `{sources:.c,.h}` (all files with such a suffix) and
         `{siblings:.go}` (those in the main file's own folder) stand as whole
-        arguments and may become several or none; `{stem}` may stand inside one.
+        arguments and may become several or none; `{stem}` may stand inside one, and
+        so may `{heap_mb}`: the size of the `heap` under a limit of `memory_mb`.
         """
         return [
             word
-            for argument in self.argv
+            for argument in fill_in(self.argv, heap, memory_mb)
             for word in _expand_argument(argument, main, files, args)
         ]
 
@@ -94,6 +104,10 @@ class Warm:
     kind: Literal["fork", "exec"]
     argv: tuple[str, ...]
     step: Literal["compile", "run"] = "run"
+
+    def sizes_heap(self) -> bool:
+        """Tell whether what waits was given the size of its heap when it started."""
+        return any(PLACEHOLDER in argument for argument in self.argv)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +167,7 @@ class Language:
     compile: Step | None
     run: Step
     warm: Warm | None
+    heap: Heap | None
     env: tuple[tuple[str, str], ...]
     limits: LanguageLimits
     hello: Sample
@@ -261,6 +276,7 @@ def _load_language(folder: Path, defaults: DefaultsTable) -> Language:
         compile=_step(checked.compile, f"{file}: compile") if checked.compile else None,
         run=_step(checked.run, f"{file}: run"),
         warm=Warm(warm.kind, tuple(warm.argv), warm.step) if warm else None,
+        heap=_heap(checked, file),
         env=tuple(checked.env.items()),
         limits=LanguageLimits(**limits, compile=_compiler_limits(checked)),
         **_samples(folder, PurePosixPath(checked.main).suffix),
@@ -284,9 +300,26 @@ def _step(table: StepTable, where: str) -> Step:
     for argument in table.argv:
         for match in _LOOKS_LIKE_PLACEHOLDER.finditer(argument):
             whole = _WHOLE_ARGUMENT.fullmatch(argument)
-            if match[0] != "{stem}" and not whole:
+            if match[0] not in _INSIDE and not whole:
                 raise CatalogError(f"{where}.argv: can't expand {argument!r}")
     return Step(tuple(table.argv))
+
+
+def _heap(table: LanguageTable, file: str) -> Heap | None:
+    heap = table.heap
+    if heap is not None:
+        return Heap(
+            heap.runtime_mb,
+            heap.share,
+            heap.full.exit_code,
+            heap.full.signal,
+            heap.full.stderr,
+        )
+    steps = (table.compile, table.run, table.warm)
+    argv = [argument for step in steps if step for argument in step.argv]
+    if any(PLACEHOLDER in argument for argument in argv):
+        raise CatalogError(f"{file}: heap: {PLACEHOLDER} needs this table")
+    return None
 
 
 def _samples(folder: Path, suffix: str) -> dict[str, Sample]:

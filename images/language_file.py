@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,6 +50,31 @@ class WarmTable(Table):
     argv: list[str] = Field(min_length=1)
 
 
+class FullTable(Table):
+    """`[heap.full]`: the end of a program whose heap was full."""
+
+    exit_code: int | None = None
+    signal: int | None = None
+    stderr: str = Field(min_length=1)
+
+    @field_validator("stderr")
+    @classmethod
+    def _is_expression(cls, text: str) -> str:
+        try:
+            re.compile(text)
+        except re.error as error:
+            raise ValueError(f"no regular expression: {error}") from error
+        return text
+
+
+class HeapTable(Table):
+    """`[heap]`."""
+
+    runtime_mb: int = Field(gt=0)
+    share: float = Field(gt=0, le=1)
+    full: FullTable
+
+
 class LimitsTable(Table):
     """`[limits]`, after the defaults were laid under it."""
 
@@ -72,6 +98,7 @@ class LanguageTable(Table):
     compile: CompileTable | None = None
     run: StepTable
     warm: WarmTable | None = None
+    heap: HeapTable | None = None
     env: dict[str, str] = {}
     limits: LimitsTable
 

@@ -32,6 +32,7 @@ PYTHON = Language(
     compile=None,
     run=Step(("python3", "{main}", "{args}")),
     warm=Warm("fork", ("python3", "main.py")),
+    heap=None,
     env=(("LANG", "C.UTF-8"),),
     limits=OWN_LIMITS,
     hello=SAMPLE,

@@ -77,7 +77,7 @@ def importers(package: str) -> set[str]:
 FACTS = ("metrics.instruments", "metrics.live")
 """Where the owners of facts write them."""
 ALLOWED = {
-    "actors": ("actors", "images.wire", "images.catalog", *FACTS),
+    "actors": ("actors", "images.wire", "images.catalog", "images.heap", *FACTS),
     "supervisors": (
         *("supervisors", "actors", "images.catalog", *FACTS),
         "metrics.shared",

@@ -5,9 +5,10 @@
 // Preloaded (`node -r starter.js main.js`), so that Node itself runs the program after
 // this file has returned: no frame of it is on the program's stack. The job comes on
 // fd 3 as one frame: four bytes of length, most significant first, then texts that each
-// end with a NUL: the folder, how many arguments, these, and the environment. What could tell the program of this file is undone before it runs;
-// left are the clocks that count from the process's start (process.uptime() and
-// performance.now()) and the process's own command line in /proc.
+// end with a NUL: the folder, how many arguments, these, and the environment. What could
+// tell the program of this file is undone before it runs; left are, in /proc, when the
+// process began and its command line, and in V8's own trace of its collections the time
+// since that began.
 
 const fs = require("node:fs");
 const Module = require("node:module");
@@ -15,6 +16,7 @@ const path = require("node:path");
 const { isMainThread } = require("node:worker_threads");
 
 const JOB_FD = 3;
+const OPTIONS_END = 4; // of the command in language.toml: what follows is the main file
 
 function readExactly(length) {
   const bytes = Buffer.allocUnsafeSlow(length);
@@ -54,9 +56,10 @@ function become({ argv, env, cwd }) {
   process.chdir(cwd);
   Module._initPaths(); // reads HOME and NODE_PATH
   const announced = process.argv[1];
-  const main = path.resolve(cwd, argv[1]); // as Node does with its own command line
+  const [name, ...args] = argv.slice(OPTIONS_END);
+  const main = path.resolve(cwd, name); // as Node does with its own command line
   process.argv.length = 0;
-  process.argv.push(process.execPath, main, ...argv.slice(2));
+  process.argv.push(process.execPath, main, ...args);
   if (main !== announced) runInstead(main);
 }
 
@@ -79,18 +82,9 @@ function runInstead(main) {
   });
 }
 
-function forgetThisFile() {
-  delete require.cache[__filename];
-  for (const key of Object.keys(Module._pathCache)) {
-    if (Module._pathCache[key] === __filename) delete Module._pathCache[key];
-  }
-  process.execArgv.length = 0;
-  Object.defineProperty(process, "_preload_modules", { value: [] });
-}
-
-forgetThisFile();
 // A worker thread of the program's own preloads what its parent did.
 if (isMainThread) {
   loadEarly();
   become(readJob());
 }
+require("./starter.cold.js");

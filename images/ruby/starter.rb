@@ -8,7 +8,8 @@
 # most significant first, then texts that each end with a NUL: the folder, how many
 # arguments, these, and the environment, which is the one that there is. What could tell
 # the program of this file is undone before it runs; left are the process's own command
-# line in /proc, the numbers of descriptors, and the clock that counts from its start.
+# line in /proc, the numbers of descriptors, and, in /proc, when the process began. Ruby's
+# own clocks are the machine's, or count CPU time: its start takes that in any case.
 #
 # A first line can hold options, which Ruby takes from the placeholder's: a program that
 # has some there is executed anew.

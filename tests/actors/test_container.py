@@ -57,6 +57,7 @@ from actors.messages import (
 )
 from images import wire
 from images.catalog import Warm
+from images.heap import Heap
 from metrics import instruments
 from metrics.instruments import REGISTRY
 from metrics.live import LIVE, ContainerFact
@@ -625,14 +626,17 @@ def test_the_limit_is_set_only_where_it_changes(box: Box) -> None:
     assert box.engine.memory_mb == [64, 256]
 
 
-def test_a_compiler_that_waits_has_its_heap_by_the_limit_that_it_found(
+HEAP = Heap(56, 0.5, exit_code=1, report="^heap full$")
+
+
+def test_what_waits_takes_no_job_of_another_memory_whatever_the_last_one_had(
     world: World,
 ) -> None:
-    warm = Warm("exec", ("cc",), "compile")
-    box = Box(world, replace(C, warm=warm))
+    warm = Warm("exec", ("cc", "-Xmx{heap_mb}m"), "compile")
+    box = Box(world, replace(C, warm=warm, heap=HEAP))
     found = []
-    # The second job's program has less, and what waits for the third is started so.
-    for number, memory_mb in enumerate((256, 64, 256, 256)):
+    # The second job's program has less, which its compiler does not mind.
+    for number, memory_mb in enumerate((256, 64, 256, 64, 64)):
         job = make_job(
             f"j{number}",
             language="c",
@@ -647,7 +651,7 @@ def test_a_compiler_that_waits_has_its_heap_by_the_limit_that_it_found(
             box.twin.say(wire.NEXT)
             assert box.twin.take_kinds() == [wire.GO]
         box.twin.done()
-    assert found == [True, True, False, True]
+    assert found == [True] * 5
 
 
 def compiled(**limits: Any) -> Job:
@@ -736,6 +740,26 @@ def test_a_runner_that_does_not_say_what_it_takes_is_left_as_it_is(
     box.twin.say(wire.READY, said(own_kb))
     assert box.engine.held_back == []
     assert box.is_alive()
+
+
+def test_a_heap_that_was_full_is_the_runtimes_own_word(world: World) -> None:
+    box = Box(world, replace(PYTHON, heap=HEAP)).busy()
+    box.twin.say(wire.STDERR, b"...\nheap ")
+    box.twin.say(wire.STDERR, b"full\n at f\n")
+    box.twin.done(exit_code=1)
+    (end,) = box.ends()
+    assert (end.outcome, end.exit_code) == (Outcome.OUT_OF_MEMORY, 1)
+    assert "limit of 256 MB of memory: the runtime's heap of 128 MB" in end.message
+    assert gauges()["scrubbing"] == 1, "the container is none the worse for it"
+
+
+def test_what_a_compiler_says_is_no_word_of_the_programs(world: World) -> None:
+    box = Box(world, replace(C, heap=HEAP)).busy()
+    box.twin.say(wire.PHASE, {"phase": "compile"})
+    box.twin.say(wire.STDERR, b"heap full\n")
+    box.twin.say(wire.PHASE, {"phase": "run"})
+    box.twin.done(exit_code=1, compile=evidence())
+    assert [end.outcome for end in box.ends()] == [Outcome.FAILURE]
 
 
 def test_what_is_said_meanwhile_follows_the_job(box: Box) -> None:

@@ -21,7 +21,8 @@ from actors.sandbox import (
     runner_config,
 )
 from images import wire
-from images.catalog import Warm
+from images.catalog import Step, Warm
+from images.heap import Heap
 
 OPTIONS = container_options(make_defaults(), CONFIG, 123_000)
 HOST = OPTIONS["host"]
@@ -255,11 +256,14 @@ def test_a_starter_has_its_limits_from_its_start(name: str) -> None:
     assert not is_warm(make_job(limits=changed), defaults)
 
 
+SIZED = ("vm", "-Xmx{heap_mb}m")
+
+
 @pytest.mark.parametrize("name", ["processes", "memory_mb", "stack_kb"])
 def test_a_waiting_compiler_takes_jobs_whatever_their_programs_may_have(
     name: str,
 ) -> None:
-    defaults = make_defaults(replace(C, warm=Warm("exec", ("cc",), "compile")))
+    defaults = make_defaults(replace(C, warm=Warm("exec", SIZED, "compile")))
     job = make_job(language="c", files=(SourceFile("main.c", b""),))
     assert is_warm(job, defaults)
     changed = replace(LIMITS, **{name: getattr(LIMITS, name) - 1})
@@ -268,12 +272,30 @@ def test_a_waiting_compiler_takes_jobs_whatever_their_programs_may_have(
     assert not is_warm(replace(job, limits=other_heap), defaults)
 
 
-def test_a_waiting_compiler_has_its_heap_by_the_memory_it_found() -> None:
-    defaults = make_defaults(replace(C, warm=Warm("exec", ("cc",), "compile")))
-    job = make_job(language="c", files=(SourceFile("main.c", b""),))
-    assert is_warm(job, defaults, job.limits.memory_mb)
-    assert not is_warm(job, defaults, job.limits.memory_mb - 1)
-    assert is_warm(make_job(), make_defaults(), 1), "an interpreter has no heap to size"
+HEAP = Heap(runtime_mb=56, share=0.8)
+
+
+def test_what_waits_has_the_heap_of_its_languages_own_memory() -> None:
+    warm = Warm("exec", SIZED)
+    defaults = make_defaults(replace(PYTHON, warm=warm, heap=HEAP))
+    assert is_warm(make_job(), defaults)
+    for memory_mb in (LIMITS.memory_mb - 1, LIMITS.memory_mb + 1):
+        limits = replace(LIMITS, memory_mb=memory_mb)
+        assert not is_warm(make_job(limits=limits), defaults)
+    config = json.loads(runner_config(defaults, CONFIG, 1))
+    assert config["warm"] == {
+        "kind": "exec",
+        "argv": ["vm", "-Xmx160m"],
+        "step": "run",
+    }
+
+
+def test_a_job_has_the_heap_of_its_own_memory() -> None:
+    run = Step(("vm", "-Xmx{heap_mb}m", "{main}"))
+    defaults = make_defaults(replace(PYTHON, run=run, heap=HEAP))
+    job = make_job(limits=replace(LIMITS, memory_mb=1056))
+    header, _ = unpacked(job, defaults)
+    assert header["steps"][0]["argv"] == ["vm", "-Xmx800m", "main.py"]
 
 
 def test_a_waiting_compiler_has_a_compilers_limits() -> None:

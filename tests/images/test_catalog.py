@@ -7,6 +7,7 @@ import pytest
 
 from actors.messages import Limits
 from images.catalog import CompilerLimits, Step, load_catalog
+from images.heap import Heap
 from images.language_file import CatalogError
 
 IMAGES = Path(__file__).parents[2] / "images"
@@ -221,6 +222,63 @@ def test_placeholders_expand(argv: tuple[str, ...], expected: list[str]) -> None
     files = ["main.c", "util.c", "util.h"]
 
     assert Step(argv).expand("main.c", files, ["a", "b c"]) == expected
+
+
+def test_the_heap_has_its_size_by_the_jobs_memory() -> None:
+    step = Step(("vm", "-Xmx{heap_mb}m", "{main}", "{args}"))
+    heap = Heap(runtime_mb=48, share=0.75)
+    assert step.expand("m", ["m"], [], heap, 248) == ["vm", "-Xmx150m", "m"]
+    # Half, where little would be left; and a job's own words are not looked at.
+    small = step.expand("m", ["m"], ["{heap_mb}"], heap, 64)
+    assert small == ["vm", "-Xmx32m", "m", "{heap_mb}"]
+
+
+def test_a_size_of_the_heap_needs_its_table(tmp_path: Path) -> None:
+    text = TINY.replace('["tiny", "{main}"', '["tiny", "-m{heap_mb}", "{main}"')
+    write_language(tmp_path, "tiny", text)
+    assert "tiny/language.toml: heap" in load_catalog(tmp_path).broken["tiny"]
+
+
+def test_what_a_full_heap_says_is_an_expression(tmp_path: Path) -> None:
+    heap = "[heap]\nruntime_mb = 1\nshare = 1.0\n[heap.full]\nstderr = '('\n"
+    write_language(tmp_path, "tiny", TINY + heap)
+    assert "heap.full.stderr" in load_catalog(tmp_path).broken["tiny"]
+
+
+JAVA_SAYS = "java.lang.OutOfMemoryError: Java heap space\n\tat Main.main(Main.java:2)\n"
+NO_THREAD = "java.lang.OutOfMemoryError: unable to create native thread: ..."
+NODE_SAYS = (
+    "\n<--- Last few GCs --->\n\n[7:0x5]  137 ms: Mark-Compact\n\nFATAL ERROR: Reached "
+    "heap limit Allocation failed - JavaScript heap out of memory\n"
+    "----- Native stack trace -----\n\n 1: 0x7f node::OOMErrorHandler\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("language", "said", "exit_code", "signal", "full"),
+    [
+        ("java", 'Exception in thread "main" ' + JAVA_SAYS, 1, None, True),
+        ("java", "x\nCaused by: " + JAVA_SAYS, 1, None, True),
+        ("java", 'Exception in thread "main" ' + JAVA_SAYS, 0, None, False),
+        ("java", JAVA_SAYS, 1, None, False),
+        (
+            "java",
+            'Exception in thread "main" ' + NO_THREAD,
+            1,
+            None,
+            False,
+        ),
+        ("javascript", NODE_SAYS, None, 6, True),
+        ("javascript", NODE_SAYS, 1, None, False),
+        ("javascript", "Error: JavaScript heap out of memory", None, 6, False),
+    ],
+)
+def test_a_runtimes_own_report_of_a_full_heap(
+    language: str, said: str, exit_code: int | None, signal: int | None, *, full: bool
+) -> None:
+    heap = load_catalog(IMAGES).languages[language].heap
+    assert heap is not None
+    assert heap.was_full(exit_code, signal, said.encode()) is full
 
 
 def test_a_file_name_never_becomes_an_option() -> None:

@@ -4,7 +4,7 @@ Each program runs as a job, and plainly in the same image; all that it writes an
 way it ends must be the same, byte for byte, but for what differs between any two runs.
 Not compared, and different: in Python what `gc.get_freeze_count()` says, and how often
 the interpreter says that objects of its own are referred to; in Node and in
-Ruby how long the process has been up, and its command line in /proc; in Ruby also the
+Ruby, in /proc, when the process began and its command line; in Ruby also the
 numbers of descriptors.
 """
 
