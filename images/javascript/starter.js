@@ -85,6 +85,10 @@ function runInstead(main) {
 // A worker thread of the program's own preloads what its parent did.
 if (isMainThread) {
   loadEarly();
-  become(readJob());
+  const setClocks = require("./starter.clocks.js")();
+  const waits = process.hrtime.bigint();
+  const job = readJob();
+  setClocks(process.hrtime.bigint() - waits);
+  become(job);
 }
 require("./starter.cold.js");
