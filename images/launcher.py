@@ -20,7 +20,9 @@ killer   as a job's uid: kills all that the uid runs. Only its effective uid is 
 For a language with a warm interpreter the runner becomes that interpreter first, on
 the command line of the program to come, and this file is executed by its site start-up
 (in sitecustomize). There the launcher forks off, and only its children go on to a main
-file. What is imported here is taken out of sys.modules again: it must leave no trace.
+file. All forks of one interpreter have its hash seed: so where no job comes for a
+while, the child that waits for one executes the interpreter anew, and has a seed of its
+own. What is imported here is taken out of sys.modules again: it must leave no trace.
 """
 
 import sys
@@ -69,6 +71,13 @@ OOM_SCORE = b"500"
 STARTER_FD = 3
 LEISURE_MS = 20
 """A container that gets no job for so long is not busy."""
+QUIET_MS = 230
+"""And after so much more nobody needs the processor just now."""
+OWN_FDS = "fds:"
+"""What a child's own interpreter is given begins so; numbers of descriptors follow."""
+
+_programs = 0
+"""How many requests for a program's process there have been."""
 
 
 def divide() -> "tuple[int, _socket.socket, int] | None":
@@ -139,6 +148,8 @@ def fork_children(control: _socket.socket, wake: tuple[int, int]) -> bool:
     fds = received_fds(ancillary)
     uid, wanted = marshal.loads(data)
     pids = []
+    global _programs  # noqa: PLW0603 - a child is a copy, and so knows it, too
+    _programs += any(role == "program" for role, _, _ in wanted)
     for role, options, count in wanted:
         own, fds = fds[:count], fds[count:]
         pid = posix.fork()
@@ -288,10 +299,16 @@ def program(uid: int, fds: list[int]) -> None:
     message = read_frame(control)
     if not message:  # the container is clean: what the next job needs can be made
         make_folders(uid)
-        if IN_SITE and is_idle(control):
-            _python["rehearse"]()
+        if IN_SITE:
+            use_leisure(control, score)
         message = read_frame(control)
     posix.setresgid(uid, uid, uid)
+    take_job(control, score, message)
+    fds.clear()
+
+
+def take_job(control: int, score: int, message: bytes) -> None:
+    """Do what the spec says; returns to run on in-process."""
     volunteer(score)
     spec = marshal.loads(message)
     posix.chdir(WORK)
@@ -306,15 +323,50 @@ def program(uid: int, fds: list[int]) -> None:
         execute(spec["argv"], spec["env"])
     sys.modules.pop("resource", None)  # wait4 imports it to name what it returns
     posix.closerange(3, FDS_MAX)
-    fds.clear()
     _python["become"](spec["argv"])
 
 
-def is_idle(control: int) -> bool:
-    """Tell whether there is time for what only spares the next job some."""
+def use_leisure(control: int, score: int) -> None:
+    """Do what only spares the next job some, and what needs more time than jobs do."""
+    if not is_idle(control, LEISURE_MS):
+        return
+    _python["rehearse"]()
+    # The first program is the only one that the seed has been used for.
+    if _programs > 1 and is_idle(control, QUIET_MS):
+        renew(control, score)
+
+
+def is_idle(control: int, ms: int) -> bool:
+    """Tell whether no job comes for so long."""
     poller = select.poll()
     poller.register(control, select.POLLIN)
-    return not poller.poll(LEISURE_MS)
+    return not poller.poll(ms)
+
+
+def renew(control: int, score: int) -> None:
+    """Execute the interpreter, for a hash seed of its own; it comes to `renewed`.
+
+    Its memory is its own then, too, some 4 MB that forks share: so only in leisure.
+    """
+    for fd in (control, score):
+        if fd >= 0:
+            posix.set_inheritable(fd, True)
+    posix.chdir(WORK)
+    own = {b"WARMBOX_LAUNCHER": f"{OWN_FDS}{control},{score}".encode()}
+    try:
+        posix.execve(sys.executable, sys.orig_argv, {**posix.environ, **own})
+    except OSError:
+        return  # then with the seed that there is
+
+
+def renewed(control: int, score: int) -> None:
+    """Go on waiting for the job; returns to run on in-process."""
+    _python["launcher"] = globals()  # as in `start_in_site`
+    _python["prepare_alone"]()
+    gc.collect()
+    gc.freeze()  # or else a program's end would look at all that there was before it
+    _python["warm_up"]()
+    take_job(control, score, read_frame(control))
 
 
 def make_folders(uid: int) -> None:
@@ -423,7 +475,11 @@ def kill_all() -> None:
 
 def start_in_site() -> None:
     """Prepare the interpreter, and be the runner again; returns in a program only."""
-    given = posix.environ[b"WARMBOX_LAUNCHER"].split(b",")
+    variable = posix.environ[b"WARMBOX_LAUNCHER"].decode()
+    if variable.startswith(OWN_FDS):
+        own_seed(*map(int, variable.removeprefix(OWN_FDS).split(",")))
+        return
+    given = variable.split(",")
     # Which would otherwise be freed, bit by bit, when a child goes on from here.
     _python["launcher"] = globals()
     _python["prepare"]()
@@ -450,6 +506,15 @@ def start_in_site() -> None:
         sys.excepthook(*sys.exc_info())
     finally:
         posix._exit(1)  # what comes next here would be a job's main file, as root
+
+
+def own_seed(control: int, score: int) -> None:
+    """Be what a child has become; returns in a program only."""
+    try:
+        renewed(control, score)
+    except BaseException as error:
+        say(control, b"!" + repr(error).encode("utf-8", "replace"))
+        posix._exit(125)  # what comes next here would be a main file without a job
 
 
 if IN_SITE:

@@ -40,7 +40,7 @@ _ModuleType = type(sys)
 _CodeType = type((lambda: None).__code__)
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _PR_GET_DUMPABLE, _PR_SET_DUMPABLE = 3, 4
-_REHEARSALS = 20
+_REHEARSALS, _REHEARSALS_ALONE = 20, 4
 _IMMORTAL = 2**32 - 1
 _REHEARSAL = "/opt/warmbox/starter.rehearsal.py"
 _TOOL = 4  # of the six that sys.monitoring has, one that no kind of tool has claimed
@@ -61,14 +61,27 @@ _streams = []
 
 def prepare():
     """Before all forks: the environment is already the programs', but for our part."""
-    import os
-
-    del os.environ["WARMBOX_LAUNCHER"]  # posix.environ is the dictionary beneath
+    forget_variable()
     watch_main()
     # The interpreter adapts code to what it meets the first few times.
     for _ in range(_REHEARSALS):
         rehearse()
     hand_down_text()
+
+
+def prepare_alone():
+    """Where no fork follows: as above, but for what only spares forks some."""
+    forget_variable()
+    watch_main()
+    for _ in range(_REHEARSALS_ALONE):
+        rehearse()
+
+
+def forget_variable():
+    """Take our part out of the environment."""
+    import os
+
+    del os.environ["WARMBOX_LAUNCHER"]  # posix.environ is the dictionary beneath
 
 
 def hand_down_text():

@@ -138,6 +138,12 @@ while True: data.append(bytearray(1 << 20))
 """
 IMPORTS = "import json, asyncio, http.client, decimal; print('imported')"
 
+HEAP = """
+const v8 = require("v8");
+console.log(v8.getHeapStatistics().heap_size_limit, v8.getHeapSpaceStatistics().length);
+"""
+"""What waits for the second job starts where there is the memory of another one."""
+
 PAIRS = [
     Pair("an orphan's memory", "python", ORPHAN, first_kb=100 << 10),
     Pair("a sibling's memory", "python", SIBLING, first_kb=110 << 10),
@@ -146,4 +152,5 @@ PAIRS = [
     Pair("all its memory", "python", HUNGRY, IMPORTS),
     Pair("times and counters", "python", TOUCH, LOOK),
     Pair("files read", "cpp", READ_ALL, FILL_CPP),
+    Pair("more memory", "javascript", HELLO["javascript"], HEAP, memory_mb=1024),
 ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from plain_run import Program, run_plainly
-from service_process import ServiceProcess
+from service_process import ServiceProcess, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +30,9 @@ for (let i = 0; i < 500; i++) a.push(new Array(100000).fill(0.5));
 console.log(process.memoryUsage().heapUsed > 400e6);
 """
 IDLE_S = 2
+ANOTHER_S = 30
+LEISURE_S = 0.6
+"""Twice what the launcher takes for leisure: the container may be late."""
 WHILE_OTHERS_IDLE = f"import time; time.sleep({IDLE_S})"
 CLOCKS = """
 const { performance } = require('perf_hooks');
@@ -108,6 +111,20 @@ def test_the_heap_is_what_the_memory_allows(api: Api) -> None:
             "javascript", FOUR_HUNDRED, limits={"memory_mb": 1024, **PATIENCE}
         )
         assert found.stdout == b"true\n"
+
+
+def test_a_python_job_that_does_not_come_at_once_has_a_hash_seed_of_its_own(
+    api: Api,
+) -> None:
+    seen: set[str] = set()
+
+    def is_another() -> bool:
+        before = len(seen)
+        seen.add(api.run("python", "print(hash('a'))", limits=PATIENCE).text)
+        return len(seen) > before
+
+    for _ in range(3):
+        wait_until(is_another, ANOTHER_S, "another seed", poll_s=LEISURE_S)
 
 
 @pytest.mark.parametrize("memory_mb", [64, 256, 1024])
