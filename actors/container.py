@@ -359,7 +359,8 @@ class Container(Actor):
 
     def _tell_idle(self) -> None:
         self._owes_slot = False  # to be idle says so
-        idle = ContainerIdle(self.name, self._language, self._wakes)
+        tenant = self._tenant if self._config.reuse == "tenant" else None
+        idle = ContainerIdle(self.name, self._language, self._wakes, tenant or "")
         self.tell(self._scheduler, idle)
 
     def _reason_to_end(self) -> str:
@@ -679,8 +680,10 @@ class Container(Actor):
         """Tell a new scheduler whether we are idle, run a job, or neither."""
         if self._state == "idle":
             self._tell_idle()
-        elif self._state == "busy":
-            self.tell(self._scheduler, ContainerBusy(self.name, self._language))
+        elif self._state == "busy" and self._run is not None:
+            job = self._run.lease.job
+            busy = (self.name, self._language, job.client, job.limits.memory_mb)
+            self.tell(self._scheduler, ContainerBusy(*busy))
         else:
             self.tell(self._scheduler, SlotFreed(self.name))
 
@@ -716,7 +719,8 @@ class Container(Actor):
         if LIVE.containers.get(self.name) is self._fact:
             del LIVE.containers[self.name]
         self._publish(())
-        gone = ContainerGone(self.name, self._language)
+        spoiled = bool(self._retiring) and self._retiring not in EXPECTED
+        gone = ContainerGone(self.name, self._language, spoiled)
         self.tell(self._queue, gone)
         self.tell(self._scheduler, gone)
         self._let_go()

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 EXACT_CLIENTS_MAX = 100
 
@@ -37,9 +41,11 @@ class FairBacklog:
         jobs = next(iter(self._clients.values()), None)
         return None if jobs is None else next(iter(jobs))
 
-    def pop(self) -> str:
-        """Take the next job; its client goes to the end of the round."""
-        client, jobs = next(iter(self._clients.items()))
+    def take(self, client: str) -> str | None:
+        """Take the client's next job, if it has one; others have their turn then."""
+        jobs = self._clients.get(client)
+        if jobs is None:
+            return None
         job_id, _ = jobs.popitem(last=False)
         self._resized(len(jobs) + 1, len(jobs))
         if jobs:
@@ -47,6 +53,10 @@ class FairBacklog:
         else:
             del self._clients[client]
         return job_id
+
+    def counts(self) -> Iterator[tuple[str, int]]:
+        """Yield who waits and with how many jobs, in the order of their turns."""
+        return ((client, len(jobs)) for client, jobs in self._clients.items())
 
     def remove(self, client: str, job_id: str) -> bool:
         """Take a job out; False when it does not wait here."""

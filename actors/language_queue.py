@@ -13,7 +13,7 @@ of a newer attempt, and the job starts anew.
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING, Literal
 
 from actors import cause
@@ -27,6 +27,7 @@ from actors.messages import (
     DispatchDeclined,
     EventBody,
     Finished,
+    GuestDispatched,
     JobControl,
     JobResult,
     JobsWaiting,
@@ -98,10 +99,15 @@ class LanguageQueue(Actor):
         """How often each had been delivered before it ended here."""
         self._returning = False
         self._told = -1
+        self._changes: Counter[str] = Counter()
+        """By client: how many more or fewer jobs wait than the scheduler knows of."""
+        self._first = ""
+        """The client whose job waits again, and is the next."""
 
     def boot(self, message: Boot) -> None:
         """Ask the broker for this language's jobs."""
         self.tell(self._consumer, SubscribeJobs(self._language, self.name))
+        self._tell_all()
         self._settle()
 
     def broker_started(self, message: BrokerStarted) -> None:
@@ -167,10 +173,10 @@ class LanguageQueue(Actor):
         entry = Entry(lease, lease.attempt, self.now(), lease.begun)
         self._entries[job.id] = entry
         self._ended.pop(job.id, None)
-        self._backlog.push(job.client, job.id)
+        self._push(entry)
         opening = acceptance(job)
         if entry.begun >= self._attempts_max:
-            self._backlog.remove(job.client, job.id)
+            self._remove(entry)
             self._publish(entry, opening)
             self._give_up(entry)
             return
@@ -184,7 +190,7 @@ class LanguageQueue(Actor):
         """Keep nothing of the job but what was said to it: it may come again."""
         job = entry.lease.job
         if entry.state == "waiting":
-            self._backlog.remove(job.client, job.id)
+            self._remove(entry)
         elif entry.state == "running":
             self.tell(entry.container, CancelJob(job.id, job.language))
         del self._entries[job.id]
@@ -224,9 +230,14 @@ class LanguageQueue(Actor):
         return self._backlog.position(entry.lease.job.client, message.job_id)
 
     def report_state(self, message: ReportState) -> None:
-        """Tell a new scheduler how many wait."""
-        self._told = -1
-        self._settle()
+        """Tell a new scheduler whose jobs wait."""
+        self._tell_all()
+
+    def _tell_all(self) -> None:
+        self._changes.clear()
+        self._first = ""
+        every = tuple(self._backlog.counts())
+        self.tell(self._scheduler, JobsWaiting(self._language, every, is_all=True))
 
     def _settle(self) -> None:
         """Make the depth known wherever it has changed."""
@@ -237,34 +248,55 @@ class LanguageQueue(Actor):
             first = self._backlog.first()
             since = None if first is None else self._entries[first].since
             LIVE.queues[self._language] = QueueFact(count, since)
-            self.tell(self._scheduler, JobsWaiting(self._language, count))
+        if self._changes:
+            changes = tuple(one for one in self._changes.items() if one[1])
+            self._changes.clear()
+            first_client, self._first = self._first, ""
+            if changes:
+                waiting = JobsWaiting(self._language, changes, first_client)
+                self.tell(self._scheduler, waiting)
+
+    def _push(self, entry: Entry, *, front: bool = False) -> None:
+        job = entry.lease.job
+        self._backlog.push(job.client, job.id, front=front)
+        self._changes[job.client] += 1
+        if front:
+            self._first = job.client
+
+    def _remove(self, entry: Entry) -> None:
+        job = entry.lease.job
+        if self._backlog.remove(job.client, job.id):
+            self._changes[job.client] -= 1
 
     # ---------------------------------------------------------------- dispatch
 
     def dispatch_job(self, message: DispatchJob) -> None:
-        """Hand the next job in turn to the container."""
-        if not self._backlog:
-            self.tell(self._scheduler, DispatchDeclined(message.container))
-            self._told = -1
-            self._settle()
+        """Hand the client's next job to the container."""
+        container = message.container
+        job_id = self._backlog.take(message.client)
+        if job_id is None:
+            declined = DispatchDeclined(container, self._language, message.client)
+            self._settle()  # for what has changed before counts before
+            self.tell(self._scheduler, declined)
             return
-        entry = self._entries[self._backlog.pop()]
+        entry = self._entries[job_id]
         queued_s = self.now() - entry.since
         run = RunJob(entry.lease, entry.attempt, queued_s, message.others_wait)
-        if self.tell(message.container, run):
-            entry.state, entry.container = "running", message.container
-            self._dispatched[message.container] = entry.lease.job.id
+        if self.tell(container, run):
+            entry.state, entry.container = "running", container
+            self._dispatched[container] = job_id
             for stdin in entry.stdin:
-                self.tell(message.container, stdin)
+                self.tell(container, stdin)
+            if message.is_guest:
+                memory_mb = entry.lease.job.limits.memory_mb
+                self.tell(self._scheduler, GuestDispatched(container, memory_mb))
         else:
             self._wait_again(entry)  # it died; its slot is freed by its death
-            self._told = -1  # as many as before, but the scheduler counts one less
         self._settle()
 
     def _wait_again(self, entry: Entry) -> None:
         entry.state, entry.container = "waiting", ""
-        job = entry.lease.job
-        self._backlog.push(job.client, job.id, front=True)
+        self._push(entry, front=True)
         if entry.stale or self._returning:
             self._return(entry)
 
@@ -395,8 +427,7 @@ class LanguageQueue(Actor):
             entry.cancelled = True
             self.tell(entry.container, message)
             return
-        job = entry.lease.job
-        self._backlog.remove(job.client, job.id)
+        self._remove(entry)
         usage = Usage(queue_ms=round((self.now() - entry.since) * 1e3, 3))
         text = cause.CANCELLED_WAITING
         self._finish(entry, JobResult(Outcome.CANCELLED, usage=usage, message=text))

@@ -446,26 +446,47 @@ class PublisherStarted:
 
 @dataclass(frozen=True, slots=True)
 class JobsWaiting:
-    """How many leases wait in this language's backlog now."""
+    """By how many more, or fewer, jobs of which clients wait in a language's backlog.
+
+    What a `DispatchJob` takes out is not told: who has sent that knows it.
+    """
 
     language: str
-    count: int
+    changes: tuple[tuple[str, int], ...]
+    """Client and number."""
+    first: str = ""
+    """The client whose turn is the next one, since one of its jobs waits again."""
+    is_all: bool = False
+    """Whether this is all that waits, and whatever was told before is void."""
 
 
 @dataclass(frozen=True, slots=True)
 class DispatchJob:
-    """Hand the next lease in turn to this idle container."""
+    """Hand this client's next lease to this idle container."""
 
     container: str
+    client: str
     others_wait: bool = False
     """Whether jobs wait that can't be dispatched now, of whatever language."""
+    is_guest: bool = False
+    """Whether the scheduler wants to know what memory the job may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuestDispatched:
+    """What memory a guest's job may have, in MB."""
+
+    container: str
+    memory_mb: int
 
 
 @dataclass(frozen=True, slots=True)
 class DispatchDeclined:
-    """The backlog was empty: the container is still idle."""
+    """None of the client's jobs waits here: the container is still idle."""
 
     container: str
+    language: str
+    client: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -504,11 +525,13 @@ class ContainerIdle:
     """The container is proven clean and waits for a job.
 
     wakes: what is to wait there for the job has yet to start, which takes a moment.
+    tenant: the only client whose jobs may run there; empty where all may.
     """
 
     container: str
     language: str
     wakes: bool = False
+    tenant: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -517,6 +540,10 @@ class ContainerBusy:
 
     container: str
     language: str
+    client: str
+    """Whose job it is."""
+    memory_mb: int
+    """What memory the job may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -532,6 +559,8 @@ class ContainerGone:
 
     container: str
     language: str
+    spoiled: bool = False
+    """Whether it had to go because of what a job has left there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -632,6 +661,9 @@ class GrowPool:
     """Jobs wait, none of the language's containers is idle, slots are free."""
 
     wanted: int
+    guests: int = 0
+    """How many of these are for clients that have nothing running: for them a pool may
+    grow beyond its maximum."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,12 @@ queue_depth = Gauge(
     multiprocess_mode="livesum",
     registry=REGISTRY,
 )
+guests = Gauge(
+    "warmbox_guests",
+    "Jobs running in slots beyond running_max, of clients that had nothing running.",
+    multiprocess_mode="livesum",
+    registry=REGISTRY,
+)
 containers = Gauge(
     "warmbox_containers",
     "Containers by state: starting, idle, busy, scrubbing.",

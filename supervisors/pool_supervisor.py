@@ -48,12 +48,14 @@ class PoolSize:
     """How many containers a language has.
 
     warm: how many there are when nothing happens; size_max: how many there may be;
-    idle_s: how long one beyond `warm` stays idle before it is retired.
+    idle_s: how long one beyond `warm` stays idle before it is retired; guests: how many
+    there may be beyond `size_max` for clients that have nothing running.
     """
 
     warm: int
     size_max: int
     idle_s: float
+    guests: int = 0
 
 
 class PoolSupervisor(Actor):
@@ -127,7 +129,7 @@ class PoolSupervisor(Actor):
     def _start(self) -> None:
         number = next(
             n
-            for n in range(1, self._size.size_max + 1)
+            for n in range(1, self._size.size_max + self._size.guests + 1)
             if f"{self.name}/{n}" not in self._children
         )
         name = f"{self.name}/{number}"
@@ -136,11 +138,14 @@ class PoolSupervisor(Actor):
 
     def grow_pool(self, message: GrowPool) -> None:
         """Have more containers, if the starting ones are not enough already."""
-        starting = len(self._children) - len(self._ready)
+        there = len(self._children)
+        starting = there - len(self._ready)
         missing = message.wanted - starting
         if missing > 0:
-            size = len(self._children) + missing
-            self._wanted = min(self._size.size_max, max(self._wanted, size))
+            beyond = min(message.guests - starting, missing)
+            size_max = max(self._size.size_max, there + beyond)
+            size_max = min(size_max, self._size.size_max + self._size.guests)
+            self._wanted = max(self._wanted, min(size_max, there + missing))
             self._settle()
 
     def expect_demand(self, message: ExpectDemand) -> None:

@@ -25,6 +25,15 @@ def _body_kb_max(http: dict[str, Any]) -> int:
     return 3 * int(http["source_kb_max"] + http["stdin_kb_max"]) + 256
 
 
+def _guests_max(given: dict[str, Any]) -> int:
+    return 2 * int(given.get("running_max", 1))  # none, if that was refused
+
+
+def _guests_mb_max() -> int:
+    pages, page = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+    return max(1, pages * page // 4 >> 20)
+
+
 def _split(value: object) -> object:
     # where only text can be written, lists are comma separated
     if isinstance(value, str):
@@ -240,6 +249,12 @@ class Settings(_Group):
     """Empty means all whose images are built; for a gateway, all there are."""
     pool: Pool = Pool()
     running_max: Count = Field(default_factory=_running_max)
+    guests_max: CountOrNone = Field(default_factory=_guests_max)
+    """Slots beyond `running_max` for clients that have nothing running, and containers
+    of a language beyond `pool.max`."""
+    guests_mb_max: Count = Field(default_factory=_guests_mb_max)
+    """What all jobs in these slots may have of memory, in MB; one may run in any case.
+    """
     queue_max: Count = 20_000
     """Unfinished jobs a language; one more is refused."""
     queue_mb_max: Count = 128

@@ -38,6 +38,7 @@ from actors.event_relay import EventRelay
 from actors.fleet import Fleet
 from actors.language_queue import LanguageQueue
 from actors.scheduler import Scheduler
+from actors.slots import Budget
 from actors.stdin_room import StdinRoom
 from supervisors.backoff import Backoff
 from supervisors.bucket_supervisor import BucketSupervisor
@@ -203,13 +204,24 @@ def relay_specs(plan: Plan) -> Iterator[ChildSpec]:
 
 def work_specs(plan: Plan, engine: EnginePort) -> Iterator[ChildSpec]:
     """Yield what runs jobs."""
-    running_max = plan.settings.running_max
+    budget = budget_of(plan.settings)
     specs = [
         language_spec(language, plan, engine)
         for language in plan.catalog.languages.values()
     ]
-    yield ChildSpec("scheduler", lambda c: Scheduler.start(c, LANGUAGES, running_max))
+    yield ChildSpec("scheduler", lambda c: Scheduler.start(c, LANGUAGES, budget))
     yield ChildSpec("languages", lambda c: Supervisor.start(c, specs), shutdown_s=20)
+
+
+def budget_of(settings: Settings) -> Budget:
+    """Return how much may run at once."""
+    return Budget(
+        settings.running_max,
+        settings.guests_max,
+        settings.guests_mb_max,
+        settings.caps.memory_mb,
+        settings.pool.max,
+    )
 
 
 def bucket_specs(plan: Plan) -> Iterator[ChildSpec]:
@@ -226,6 +238,8 @@ def bucket_specs(plan: Plan) -> Iterator[ChildSpec]:
 def language_spec(language: Language, plan: Plan, engine: EnginePort) -> ChildSpec:
     """Return one language: its queue, and the pool that goes down with it."""
     settings = plan.settings
+    pool = settings.pool
+    size = PoolSize(pool.warm, pool.max, pool.idle_s, settings.guests_max)
     queue = f"{LANGUAGES}{language.name}/queue"
     specs = [
         ChildSpec(
@@ -244,7 +258,7 @@ def language_spec(language: Language, plan: Plan, engine: EnginePort) -> ChildSp
             lambda c: PoolSupervisor.start(
                 c,
                 language.name,
-                PoolSize(settings.pool.warm, settings.pool.max, settings.pool.idle_s),
+                size,
                 container_starter(language, engine, queue),
                 SCHEDULER,
                 Backoff(),

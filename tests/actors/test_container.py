@@ -24,6 +24,7 @@ from samples import (
 
 from actors.container import (
     BEGIN_S,
+    EXPECTED,
     FIRST_FLUSH_S,
     FLUSH_BYTES,
     FLUSH_S,
@@ -156,7 +157,7 @@ class Box:
         """The actor has left, its container with it, and all who rely on it know."""
         assert not self.is_alive()
         assert self.engine.discarded == self.engine.started
-        gone = ContainerGone(NAME, self.language)
+        gone = ContainerGone(NAME, self.language, spoiled=reason not in EXPECTED)
         assert self.queue.of(ContainerGone) == [gone]
         assert self.scheduler.of(ContainerGone) == [gone]
         (notice,) = self.world.exits()
@@ -1218,7 +1219,7 @@ def test_one_that_has_something_to_do_does_not_retire(box: Box, state: str) -> N
     [
         ("start", [SlotFreed(NAME)]),
         ("idle", [ContainerIdle(NAME, "python")]),
-        ("busy", [ContainerBusy(NAME, "python")]),
+        ("busy", [ContainerBusy(NAME, "python", "ann", 256)]),
         ("scrubbing", [SlotFreed(NAME)]),
     ],
 )

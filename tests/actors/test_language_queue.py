@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from samples import make_job, make_lease
+from actor_world import settle
+from samples import LIMITS, make_job, make_lease
 
 from actors.acceptance import acceptance
 from actors.language_queue import LanguageQueue
@@ -21,6 +22,7 @@ from actors.messages import (
     EventsConfirmed,
     FindPosition,
     Finished,
+    GuestDispatched,
     JobDelivered,
     JobEvent,
     JobFinished,
@@ -78,7 +80,7 @@ class Queue:
     def run(self, job_id: str = "j1") -> None:
         """Have the job delivered and handed to the first container."""
         self.deliver(job_id)
-        self.tell(DispatchJob("one"))
+        self.tell(DispatchJob("one", "ann"))
 
     def forget(self) -> None:
         """Let the probes forget what they were told so far."""
@@ -110,8 +112,9 @@ class Queue:
         ]
 
     def waiting(self) -> int:
-        """Return what the scheduler was told last."""
-        return self.scheduler.of(JobsWaiting)[-1].count
+        """Return how many wait."""
+        settle()
+        return LIVE.queues["python"].waiting
 
 
 @pytest.fixture
@@ -128,7 +131,7 @@ def gauge() -> float | None:
 
 def test_a_new_queue_asks_the_broker_for_its_jobs(queue: Queue) -> None:
     assert queue.broker.take() == [SubscribeJobs("python", "queue")]
-    assert queue.scheduler.take() == [JobsWaiting("python", 0)]
+    assert queue.scheduler.take() == [JobsWaiting("python", (), is_all=True)]
 
 
 def test_since_when_the_next_in_turn_waits_is_known(world: World, queue: Queue) -> None:
@@ -138,9 +141,9 @@ def test_since_when_the_next_in_turn_waits_is_known(world: World, queue: Queue) 
         queue.deliver(job_id)
         world.clock.advance(2)
     assert LIVE.queues["python"] == QueueFact(2, began)
-    queue.tell(DispatchJob("one"))
+    queue.tell(DispatchJob("one", "ann"))
     assert LIVE.queues["python"] == QueueFact(1, began + 2)
-    queue.tell(DispatchJob("two"))
+    queue.tell(DispatchJob("two", "ann"))
     assert LIVE.queues["python"] == QueueFact(0, None)
     world.stop("queue")
     assert "python" not in LIVE.queues
@@ -155,8 +158,8 @@ def test_a_delivered_job_waits_and_its_position_is_told(queue: Queue) -> None:
         JobEvent("j2", 1, Queued(2)),
     ]
     assert queue.scheduler.take() == [
-        JobsWaiting("python", 1),
-        JobsWaiting("python", 2),
+        JobsWaiting("python", (("ann", 1),)),
+        JobsWaiting("python", (("ann", 1),)),
     ]
     assert gauge() == 2
 
@@ -164,7 +167,7 @@ def test_a_delivered_job_waits_and_its_position_is_told(queue: Queue) -> None:
 def test_a_job_begun_before_is_told_to_be_restarted(queue: Queue) -> None:
     queue.deliver(attempt=2)
     assert queue.events() == [JobEvent("j1", 2, Restarted())]
-    queue.tell(DispatchJob("one"))
+    queue.tell(DispatchJob("one", "ann"))
     (run,) = queue.one.of(RunJob)
     assert run.attempt == 2
 
@@ -189,7 +192,7 @@ def test_a_position_is_the_turn_of_a_waiting_job(world: World, queue: Queue) -> 
         for job_id in ("j1", "j2", "k1", "unknown")
     ]
     assert found == [1, 3, 2, None]
-    queue.tell(DispatchJob("one"))
+    queue.tell(DispatchJob("one", "ann"))
     assert world.ask("queue", FindPosition("j1")) == "running"
     assert world.ask("queue", FindPosition("j2")) == 2
 
@@ -201,9 +204,9 @@ def test_a_dispatched_job_goes_to_the_container(world: World, queue: Queue) -> N
     lease = queue.deliver()
     queue.forget()
     world.clock.advance(1.5)
-    queue.tell(DispatchJob("one", others_wait=True))
+    queue.tell(DispatchJob("one", "ann", others_wait=True))
     assert queue.one.take() == [RunJob(lease, 1, 1.5, others_wait=True)]
-    assert queue.scheduler.take() == [JobsWaiting("python", 0)]
+    assert queue.scheduler.take() == []  # it knows
     assert gauge() == 0
 
 
@@ -211,30 +214,40 @@ def test_clients_take_turns(queue: Queue) -> None:
     for number in range(3):
         queue.deliver(f"a{number}", client="ann")
     queue.deliver("b", client="bob")
-    queue.tell(*[DispatchJob("one")] * 4)
+    queue.tell(DispatchJob("one", "ann"))
+    # Whose turn it is the scheduler says, and whose it is after that the round
+    assert queue.world.ask("queue", FindPosition("b")) == 1
+    queue.tell(*[DispatchJob("one", one) for one in ("ann", "bob", "ann")])
     runs = queue.one.of(RunJob)
-    assert [run.lease.job.id for run in runs] == ["a0", "b", "a1", "a2"]
+    assert [run.lease.job.id for run in runs] == ["a0", "a1", "b", "a2"]
+
+
+def test_what_a_guest_may_use_is_told(queue: Queue) -> None:
+    queue.deliver()
+    queue.forget()
+    queue.tell(DispatchJob("one", "ann", is_guest=True))
+    assert queue.scheduler.take() == [GuestDispatched("one", LIMITS.memory_mb)]
 
 
 def test_with_nothing_to_run_the_container_is_given_back(queue: Queue) -> None:
+    queue.deliver("k1", client="bob")
     queue.forget()
-    queue.tell(DispatchJob("one"))
-    assert queue.scheduler.take() == [
-        DispatchDeclined("one"),
-        JobsWaiting("python", 0),
-    ]
+    queue.tell(DispatchJob("one", "ann"))
+    assert queue.scheduler.take() == [DispatchDeclined("one", "python", "ann")]
+    assert queue.waiting() == 1
 
 
 def test_a_job_for_a_dead_container_is_next_again(world: World, queue: Queue) -> None:
     queue.deliver("j1")
     queue.deliver("j2")
     queue.forget()
-    queue.tell(DispatchJob("nobody"))
+    queue.tell(DispatchJob("nobody", "ann"))
     assert world.ask("queue", FindPosition("j1")) == 1
     assert queue.events() == []
     # The scheduler, which counts one less since it has matched, is told
-    assert queue.scheduler.take() == [JobsWaiting("python", 2)]
-    queue.tell(DispatchJob("one"))
+    again = JobsWaiting("python", (("ann", 1),), first="ann")
+    assert queue.scheduler.take() == [again]
+    queue.tell(DispatchJob("one", "ann"))
     (run,) = queue.one.of(RunJob)
     assert (run.lease.job.id, run.attempt) == ("j1", 1)
 
@@ -244,7 +257,7 @@ def test_a_job_that_a_container_gives_back_is_next_again(queue: Queue) -> None:
     queue.deliver("j2")
     queue.tell(JobReturned("j1", "one"))
     assert queue.waiting() == 2
-    queue.tell(DispatchJob("two"))
+    queue.tell(DispatchJob("two", "ann"))
     (run,) = queue.two.of(RunJob)
     assert (run.lease.job.id, run.attempt) == ("j1", 1)
 
@@ -255,11 +268,20 @@ def test_a_job_is_given_back_only_by_who_has_it(queue: Queue) -> None:
     assert queue.waiting() == 0
 
 
-def test_a_new_scheduler_is_told_how_many_wait(queue: Queue) -> None:
-    queue.deliver()
+def test_a_new_scheduler_is_told_whose_jobs_wait(queue: Queue) -> None:
+    for job_id, client in (("j1", "ann"), ("k1", "bob"), ("j2", "ann")):
+        queue.deliver(job_id, client)
+    queue.tell(DispatchJob("one", "ann"))
     queue.forget()
     queue.tell(ReportState())
-    assert queue.scheduler.take() == [JobsWaiting("python", 1)]
+    told = JobsWaiting("python", (("bob", 1), ("ann", 1)), is_all=True)
+    assert queue.scheduler.take() == [told]
+
+
+def test_what_changes_nothing_is_not_told(queue: Queue) -> None:
+    queue.forget()
+    queue.deliver(attempt=4, begun=3)
+    assert queue.scheduler.take() == []
 
 
 # -------------------------------------------------------------- containers that die
@@ -272,7 +294,7 @@ def test_a_job_whose_container_died_is_restarted_first(queue: Queue) -> None:
     queue.tell(ContainerGone("one", "python"))
     assert queue.events() == [JobEvent("j1", 2, Restarted())]
     assert queue.waiting() == 2
-    queue.tell(DispatchJob("two"))
+    queue.tell(DispatchJob("two", "ann"))
     (run,) = queue.two.of(RunJob)
     assert (run.lease.job.id, run.attempt) == ("j1", 2)
 
@@ -289,7 +311,7 @@ def test_after_so_many_deaths_the_job_ends(world: World) -> None:
     queue = Queue(world, attempts_max=2)
     queue.deliver()
     for _ in range(2):
-        queue.tell(DispatchJob("one"), ContainerGone("one", "python"))
+        queue.tell(DispatchJob("one", "ann"), ContainerGone("one", "python"))
     assert queue.ends() == [Outcome.INTERNAL_ERROR]
     event = queue.events()[-1]
     assert event.attempt == 2
@@ -311,7 +333,7 @@ def test_the_end_of_a_given_up_attempt_means_nothing(queue: Queue) -> None:
 
 def test_a_job_is_acked_only_after_its_end_is_confirmed(queue: Queue) -> None:
     lease = queue.deliver()
-    queue.tell(DispatchJob("one"))
+    queue.tell(DispatchJob("one", "ann"))
     queue.forget()
     queue.tell(JobFinished("j1", 1, SUCCESS))
     events = (JobEvent("j1", 1, Finished(SUCCESS)),)
@@ -371,7 +393,7 @@ def test_a_waiting_job_ends_cancelled_at_once(world: World, queue: Queue) -> Non
     assert isinstance(body, Finished)
     assert body.result.usage == Usage(queue_ms=2000)
     assert queue.waiting() == 0
-    queue.tell(DispatchJob("one"))
+    queue.tell(DispatchJob("one", "ann"))
     assert queue.one.take() == []
 
 
@@ -422,7 +444,7 @@ def test_stdin_goes_to_who_runs_the_job(queue: Queue) -> None:
 
 def test_stdin_of_a_waiting_job_follows_it_into_the_container(queue: Queue) -> None:
     queue.deliver()
-    queue.tell(stdin(b"a"), stdin(b"b", end=True), DispatchJob("one"))
+    queue.tell(stdin(b"a"), stdin(b"b", end=True), DispatchJob("one", "ann"))
     assert [type(message) for message in queue.one.told] == [
         RunJob,
         SendStdin,
@@ -433,7 +455,7 @@ def test_stdin_of_a_waiting_job_follows_it_into_the_container(queue: Queue) -> N
 def test_stdin_is_sent_again_with_a_restart(queue: Queue) -> None:
     queue.run()
     queue.tell(stdin(b"a"), ContainerGone("one", "python"), stdin(b"b"))
-    queue.tell(DispatchJob("two"))
+    queue.tell(DispatchJob("two", "ann"))
     assert queue.two.of(SendStdin) == [stdin(b"a"), stdin(b"b")]
 
 
@@ -478,7 +500,7 @@ def test_a_restarted_broker_is_asked_anew_and_given_the_ends_again(
     # Given a job whose end is not confirmed, one that runs and one that waits
     queue.run("j1")
     queue.deliver("j2")
-    queue.tell(DispatchJob("two"))
+    queue.tell(DispatchJob("two", "ann"))
     queue.deliver("j3")
     queue.tell(JobFinished("j1", 1, SUCCESS))
     queue.forget()
@@ -512,7 +534,7 @@ def test_what_comes_with_an_end_is_published_with_it_each_time(queue: Queue) -> 
 def test_a_redelivered_job_joins_the_one_that_is_here(queue: Queue, state: str) -> None:
     queue.deliver()
     if state != "waiting":
-        queue.tell(DispatchJob("one"))
+        queue.tell(DispatchJob("one", "ann"))
     if state == "ending":
         queue.tell(JobFinished("j1", 1, SUCCESS))
     queue.forget()
@@ -523,7 +545,7 @@ def test_a_redelivered_job_joins_the_one_that_is_here(queue: Queue, state: str) 
     assert queue.scheduler.take() == []
     # And it is the new lease that is acked
     if state == "waiting":
-        queue.tell(DispatchJob("one"))
+        queue.tell(DispatchJob("one", "ann"))
     if state != "ending":
         queue.tell(JobFinished("j1", 1, SUCCESS))
         queue.confirm()
@@ -596,10 +618,10 @@ def test_what_waits_is_let_go_with_its_lease(worker: Worker) -> None:
     worker.deliver("j2")
     worker.tell(LOST)
     assert worker.waiting() == 0
-    worker.tell(DispatchJob("one"))
+    worker.tell(DispatchJob("one", "ann"))
     assert worker.one.of(RunJob) == []
     worker.redeliver("j2", delivered=1)
-    worker.tell(DispatchJob("one"))
+    worker.tell(DispatchJob("one", "ann"))
     (run,) = worker.one.of(RunJob)
     assert (run.lease.job.id, run.attempt) == ("j2", 1001)
 
@@ -633,7 +655,7 @@ def test_an_ended_job_that_another_has_begun_since_runs_again(worker: Worker) ->
     worker.confirm()
     # The second delivery was elsewhere: its events have made ours void
     worker.redeliver(delivered=2)
-    worker.tell(DispatchJob("two"))
+    worker.tell(DispatchJob("two", "ann"))
     (run,) = worker.two.of(RunJob)
     assert run.attempt == 2001
 
@@ -654,7 +676,7 @@ def test_a_run_is_void_when_another_has_had_the_job(worker: Worker, state: str) 
     worker.tell(ContainerGone("one", "python"))
     assert worker.waiting() == 1
     worker.broker.take()
-    worker.tell(DispatchJob("two"), JobFinished("j1", 2001, SUCCESS))
+    worker.tell(DispatchJob("two", "ann"), JobFinished("j1", 2001, SUCCESS))
     worker.confirm()
     assert worker.ends() == [Outcome.SUCCESS]
     assert worker.acks() == [lease]
@@ -664,7 +686,7 @@ def test_a_second_message_of_a_job_that_is_here_is_acked(worker: Worker) -> None
     first = worker.deliver(tag=1)
     second = worker.deliver(tag=2)
     assert worker.acks() == [second]
-    worker.tell(DispatchJob("one"), JobFinished("j1", 1, SUCCESS))
+    worker.tell(DispatchJob("one", "ann"), JobFinished("j1", 1, SUCCESS))
     worker.confirm()
     assert worker.acks() == [second, first]
 
@@ -674,13 +696,13 @@ def test_a_second_message_that_was_begun_elsewhere_is_the_one_that_counts(
 ) -> None:
     # Given a job that runs here, of which a client's second try made two messages
     first = worker.deliver(tag=1)
-    worker.tell(DispatchJob("one"))
+    worker.tell(DispatchJob("one", "ann"))
     # When the other comes from a worker that had begun with it, and died
     second = worker.deliver(tag=2, attempt=2001, delivered=2)
     # Then the stream may have followed that one: ours is void
     assert worker.acks() == [first]
     assert worker.one.of(CancelJob) == [CANCEL]
-    worker.tell(DispatchJob("two"), JobFinished("j1", 2001, SUCCESS))
+    worker.tell(DispatchJob("two", "ann"), JobFinished("j1", 2001, SUCCESS))
     worker.confirm()
     assert worker.acks() == [first, second]
 
@@ -709,7 +731,7 @@ def test_an_attempt_after_a_joined_delivery_is_newer_than_it(worker: Worker) -> 
     worker.run()
     worker.tell(LOST)
     worker.redeliver(delivered=1)
-    worker.tell(ContainerGone("one", "python"), DispatchJob("two"))
+    worker.tell(ContainerGone("one", "python"), DispatchJob("two", "ann"))
     (run,) = worker.two.of(RunJob)
     assert run.attempt == 1002
 
@@ -718,9 +740,9 @@ def test_starts_are_counted_and_not_the_numbers_of_attempts(world: World) -> Non
     worker = Worker(world, attempts_max=2)
     worker.redeliver(delivered=5)
     assert worker.ends() == []
-    worker.tell(DispatchJob("one"), ContainerGone("one", "python"))
+    worker.tell(DispatchJob("one", "ann"), ContainerGone("one", "python"))
     assert worker.ends() == []
-    worker.tell(DispatchJob("one"), ContainerGone("one", "python"))
+    worker.tell(DispatchJob("one", "ann"), ContainerGone("one", "python"))
     assert worker.ends() == [Outcome.INTERNAL_ERROR]
 
 
@@ -780,7 +802,7 @@ def test_what_was_said_to_a_job_is_kept_when_it_is_let_go(worker: Worker) -> Non
     worker.deliver()
     worker.tell(stdin(b"a"), LOST, stdin(b"b"))
     worker.redeliver(delivered=1)
-    worker.tell(DispatchJob("one"))
+    worker.tell(DispatchJob("one", "ann"))
     assert worker.one.of(SendStdin) == [stdin(b"a"), stdin(b"b")]
 
 

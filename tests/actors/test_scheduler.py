@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +16,7 @@ from actors.messages import (
     DispatchJob,
     ExpectDemand,
     GrowPool,
+    GuestDispatched,
     JobsWaiting,
     ReportState,
     Retire,
@@ -22,7 +24,8 @@ from actors.messages import (
     StartTook,
     TrimIdle,
 )
-from actors.scheduler import HEAR_S, WAKE_S, Scheduler
+from actors.scheduler import AROUND_S, HEAR_S, SPOILS_S, WAKE_S, Scheduler
+from actors.slots import Budget
 
 if TYPE_CHECKING:
     from actor_world import Probe, World
@@ -32,12 +35,20 @@ def box(number: int, language: str = "python") -> str:
     return f"root/languages/{language}/pool/{number}"
 
 
+def waiting(language: str, count: int) -> JobsWaiting:
+    return JobsWaiting(language, (("ann", count),) if count else (), is_all=True)
+
+
+def busy(number: int, language: str = "python", client: str = "ann") -> ContainerBusy:
+    return ContainerBusy(box(number, language), language, client, 256)
+
+
 class Plan:
     """A scheduler between the queues, pools and containers of two languages."""
 
-    def __init__(self, world: World, running_max: int = 2) -> None:
+    def __init__(self, world: World, running_max: int = 2, **budget: int) -> None:
         self.world = world
-        self.running_max = running_max
+        self.budget = Budget(running_max, **budget)
         self.queues: dict[str, Probe] = {}
         self.pools: dict[str, Probe] = {}
         self.boxes: dict[str, Probe] = {}
@@ -53,7 +64,7 @@ class Plan:
 
     def start(self) -> None:
         """Start the scheduler, which waits for the containers' answers."""
-        self.world.start(Scheduler, "scheduler", "root/languages/", self.running_max)
+        self.world.start(Scheduler, "scheduler", "root/languages/", self.budget)
 
     def hold_no_slot(self, *names: str) -> None:
         self.tell(*(SlotFreed(name) for name in names))
@@ -65,7 +76,25 @@ class Plan:
         self.tell(*(ContainerIdle(box(n, language), language) for n in numbers))
 
     def wait(self, count: int, language: str = "python") -> None:
-        self.tell(JobsWaiting(language, count))
+        """So many jobs of one client wait, and no other's."""
+        self.tell(waiting(language, count))
+
+    def come(self, *clients: str, language: str = "python") -> None:
+        """One more job of each of these clients waits."""
+        for client in clients:
+            self.tell(JobsWaiting(language, ((client, 1),)))
+
+    def matched(self, language: str = "python") -> list[tuple[str, int]]:
+        """Return whose jobs were dispatched where since the last time."""
+        return [
+            (message.client, int(message.container.rsplit("/", 1)[-1]))
+            for message in self.queues[language].take()
+            if isinstance(message, DispatchJob)
+        ]
+
+    def served(self, language: str = "python") -> str:
+        """Return whose jobs were dispatched since the last time, by their initials."""
+        return "".join(client[0] for client, _ in self.matched(language))
 
     def dispatched(self, language: str = "python") -> list[int]:
         """Return the containers that were to get a job since the last time."""
@@ -149,7 +178,9 @@ def test_who_waits_for_a_container_waits(plan: Plan) -> None:
     plan.wait(1, "c")
     plan.idle(1)
     plan.wait(1)
-    assert plan.queues["python"].take()[-1] == DispatchJob(box(1), others_wait=True)
+    assert plan.queues["python"].take()[-1] == DispatchJob(
+        box(1), "ann", others_wait=True
+    )
 
 
 def test_who_was_busy_last_is_first(plan: Plan) -> None:
@@ -221,6 +252,327 @@ def test_a_queue_that_is_away_costs_neither_slot_nor_container(
     assert plan.dispatched() == [1]
 
 
+# ------------------------------------------------------------------------- guests
+
+
+def guests(world: World, running_max: int = 2, **budget: int) -> Plan:
+    """Return a plan where client ann holds all the usual slots."""
+    given = {"guests_max": 2, "guests_mb_max": 2048, "job_mb_max": 1024}
+    plan = Plan(world, running_max, **(given | budget))
+    plan.idle(1, 2, 3)
+    plan.idle(1, 2, 3, language="c")
+    plan.come(*["ann"] * (running_max + 5))
+    assert plan.served() == "a" * running_max
+    return plan
+
+
+def test_who_has_nothing_running_gets_a_slot_though_all_are_held(world: World) -> None:
+    plan = guests(world)
+    plan.come("bob")
+    (dispatch,) = plan.queues["python"].take()
+    assert dispatch == DispatchJob(box(1), "bob", others_wait=True, is_guest=True)
+    # But no second one
+    plan.come("bob", language="c")
+    assert plan.matched("c") == []
+    # And another client has one, too, as long as there are any
+    plan.come("carl", "dora", language="c")
+    assert plan.served("c") == "c"
+    # When the first has ended, its slot is not for whoever holds others
+    plan.idle(1)
+    assert (plan.served(), plan.served("c")) == ("", "d")
+
+
+def test_a_client_alone_gets_all_usual_slots_and_no_more(world: World) -> None:
+    plan = guests(world)
+    assert plan.served() == ""
+    plan.tell(SlotFreed(box(3)))
+    assert plan.served() == "a"
+
+
+def test_who_has_nothing_running_goes_first(world: World) -> None:
+    plan = guests(world, guests_max=0)
+    plan.come("bob", "carl")
+    assert plan.served() == ""
+    for number in (2, 3, 2):
+        plan.idle(number)
+    assert plan.served() == "bca"
+
+
+def test_guests_are_bounded_by_what_memory_they_may_have(world: World) -> None:
+    # Given a bound for two jobs with as much as they may ask for
+    plan = guests(world, guests_max=3, guests_mb_max=2048)
+    # When the first has come, it counts as the most that a job may ask for
+    plan.come("bob", language="c")
+    plan.come("carl", language="c")
+    assert plan.served("c") == "bc"
+    plan.come("dora", language="c")
+    assert plan.served("c") == ""
+    # Until it is known how much that is
+    plan.tell(GuestDispatched(box(3, "c"), 1024), GuestDispatched(box(2, "c"), 512))
+    assert plan.served("c") == ""
+    plan.tell(GuestDispatched(box(3, "c"), 256))
+    assert plan.served("c") == "d"
+
+
+def test_one_guest_is_let_in_whatever_it_may_have(world: World) -> None:
+    plan = guests(world, guests_mb_max=1)
+    plan.come("bob", "carl", language="c")
+    assert plan.served("c") == "b"
+    plan.idle(3, language="c")
+    assert plan.served("c") == "c"
+
+
+def test_a_new_scheduler_knows_who_runs_what(world: World) -> None:
+    plan = guests(world)
+    world.crash("scheduler")
+    plan.start()
+    plan.hold_no_slot(*plan.boxes)
+    plan.tell(busy(1), busy(2), busy(1, "c", "bob"))
+    plan.idle(3)
+    plan.come("ann", "bob")
+    assert plan.matched() == []
+    plan.come("carl")
+    assert plan.matched() == [("carl", 3)]
+
+
+def test_ten_thousand_clients_wait_as_cheaply_as_ten(world: World) -> None:
+    plan = guests(world, guests_max=0)
+    plan.tell(JobsWaiting("python", tuple((f"b{n}", 1) for n in range(10_000))))
+    started = time.process_time()
+    for number in (2, 3) * 100:
+        plan.idle(number)
+    taken_s = time.process_time() - started
+    assert plan.served() == "b" * 200
+    assert taken_s < 1
+
+
+def test_a_container_beyond_the_pools_size_is_for_who_has_none(world: World) -> None:
+    plan = Plan(world, running_max=8, guests_max=2, pool_max=2)
+    plan.idle(1, 2, 3)
+    plan.come("ann", "ann", "ann")
+    assert plan.served() == "aa"
+    plan.come("bob")
+    assert plan.matched() == [("bob", 1)]
+
+
+def test_while_there_are_others_one_container_is_left_to_them(world: World) -> None:
+    plan = Plan(world, running_max=8, guests_max=2)
+    plan.idle(1, 2, 3)
+    plan.come("bob", "ann")
+    assert plan.served() == "ba"
+    plan.idle(3)
+    plan.come("ann", "ann")
+    assert plan.matched() == [("ann", 3)]
+    # The pool is asked for one more, even beyond its size
+    plan.pools["python"].take()
+    world.clock.advance(3 * SAMPLE_S)
+    assert GrowPool(1, guests=1) in plan.pools["python"].take()
+    plan.come("bob")
+    assert plan.matched() == [("bob", 1)]
+    # When the other has not come for a while
+    plan.idle(1)
+    world.clock.advance(AROUND_S + SAMPLE_S)
+    assert plan.matched() == [("ann", 1)]
+
+
+def test_a_pool_grows_at_once_for_who_has_nothing_running(world: World) -> None:
+    plan = Plan(world, running_max=1, guests_max=2, guests_mb_max=9)
+    plan.idle(1)
+    plan.come("ann", "ann")
+    assert plan.served() == "a"
+    # Given a program that sleeps, one container more is there for whoever comes
+    world.clock.advance(5 * SAMPLE_S)
+    grown = plan.pools["python"].take()
+    assert set(grown) == {GrowPool(1, guests=1)}
+    plan.idle(2)
+    world.clock.advance(5 * SAMPLE_S)
+    assert plan.pools["python"].take() == []
+    plan.come("bob")
+    assert plan.served() == "b"
+    # And another as soon as somebody has come who finds none
+    world.clock.advance(5 * SAMPLE_S)
+    plan.tell(GuestDispatched(box(2), 1))
+    plan.pools["python"].take()
+    plan.come("carl")
+    assert plan.pools["python"].take() == [GrowPool(1, guests=1)]
+
+
+def test_where_jobs_are_short_no_container_is_started_for_a_guest(
+    world: World,
+) -> None:
+    plan = Plan(world, running_max=1, guests_max=2, guests_mb_max=9)
+    for _ in range(30):
+        plan.idle(1)
+        plan.come("ann", "bob")
+        world.clock.advance(SAMPLE_S / 2)
+    assert plan.pools["python"].take() == []
+
+
+def test_the_one_for_guests_is_not_trimmed_while_all_others_are_held(
+    world: World,
+) -> None:
+    plan = guests(world)
+    plan.tell(ContainerGone(box(1, "c"), "c"), ContainerGone(box(2, "c"), "c"))
+    world.clock.advance(60)
+    plan.tell(TrimIdle("python", 5, 20), TrimIdle("c", 5, 20))
+    assert plan.boxes[box(1)].of(Retire) == []
+    assert plan.boxes[box(3, "c")].of(Retire) == [Retire("surplus")]
+
+
+# ----------------------------------------------------------------------- spoilers
+
+
+def spoil(plan: Plan, *numbers: int) -> None:
+    """Containers that run a job have to go because of it."""
+    gone = (ContainerGone(box(n), "python", spoiled=True) for n in numbers)
+    plan.tell(*gone)
+
+
+def test_who_spoils_containers_leaves_the_last_one_to_others(world: World) -> None:
+    plan = Plan(world, running_max=3, guests_max=2)
+    plan.idle(1, 2, 3)
+    plan.come("ann")
+    assert plan.matched() == [("ann", 3)]
+    spoil(plan, 3)
+    # Then one of two is still good
+    plan.come("ann", "ann")
+    assert plan.matched() == [("ann", 2)]
+    spoil(plan, 2)
+    assert plan.matched() == []
+    # Another client's job finds the last one
+    plan.come("bob")
+    assert plan.matched() == [("bob", 1)]
+    plan.idle(1)
+    assert plan.matched() == []
+    # And its own job has the one that is made anew
+    plan.idle(2)
+    assert plan.served() == "a"
+
+
+def test_a_container_that_goes_after_its_job_was_spoiled_by_it(world: World) -> None:
+    plan = Plan(world, running_max=3, guests_max=2)
+    plan.idle(1, 2)
+    plan.come("ann")
+    plan.tell(SlotFreed(box(2)))
+    spoil(plan, 2)
+    plan.dispatched()
+    plan.come("ann")
+    assert plan.matched() == []
+
+
+def test_a_container_that_goes_for_other_reasons_is_not_charged(world: World) -> None:
+    plan = Plan(world, running_max=3, guests_max=2)
+    plan.idle(1, 2)
+    plan.come("ann")
+    plan.dispatched()
+    plan.tell(ContainerGone(box(2), "python"))
+    plan.come("ann")
+    assert plan.matched() == [("ann", 1)]
+
+
+def test_a_spoiler_is_forgiven_after_a_while(world: World) -> None:
+    plan = Plan(world, running_max=3, guests_max=2)
+    plan.idle(1, 2)
+    plan.come("ann")
+    spoil(plan, 2)
+    plan.dispatched()
+    plan.come("ann")
+    # Its pool is asked for one more meanwhile, even beyond its size
+    world.clock.advance(SAMPLE_S)
+    assert GrowPool(1, guests=1) in plan.pools["python"].take()
+    assert plan.matched() == []
+    world.clock.advance(SPOILS_S + SAMPLE_S)
+    assert plan.matched() == [("ann", 1)]
+
+
+def test_spoilers_that_are_remembered_are_bounded(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.scheduler.SPOILERS_MAX", 1)
+    plan = Plan(world, running_max=3, guests_max=2)
+    plan.idle(1, 2, 3)
+    plan.come("ann", "bob")
+    spoil(plan, 3, 2)
+    plan.dispatched()
+    plan.come("bob", "ann")
+    assert plan.matched() == [("ann", 1)]
+
+
+def test_without_guests_nothing_is_kept_for_others(world: World) -> None:
+    plan = Plan(world, running_max=3)
+    plan.idle(1, 2)
+    plan.come("ann")
+    spoil(plan, 2)
+    plan.dispatched()
+    plan.come("ann")
+    assert plan.matched() == [("ann", 1)]
+
+
+# ------------------------------------------------------------------------- tenants
+
+
+def owned(plan: Plan, client: str, *numbers: int) -> None:
+    told = (ContainerIdle(box(n), "python", tenant=client) for n in numbers)
+    plan.tell(*told)
+
+
+def retired(plan: Plan) -> list[int]:
+    return [n for n in (1, 2, 3) if plan.boxes[box(n)].of(Retire)]
+
+
+def test_a_job_goes_to_a_container_of_its_client(plan: Plan) -> None:
+    owned(plan, "ann", 1)
+    owned(plan, "bob", 2)
+    plan.idle(3)
+    plan.come("ann")
+    assert plan.matched() == [("ann", 1)]
+    plan.come("carl")
+    assert plan.matched() == [("carl", 3)]
+
+
+def test_one_other_job_costs_one_container_of_another_client(plan: Plan) -> None:
+    owned(plan, "ann", 1, 2, 3)
+    plan.come("bob")
+    plan.world.clock.advance(5)
+    assert plan.matched() == []
+    assert retired(plan) == [1]
+    # When its successor is there
+    plan.tell(ContainerGone(box(1), "python"))
+    plan.idle(1)
+    assert plan.matched() == [("bob", 1)]
+    assert retired(plan) == [1]
+
+
+def test_who_waits_for_a_container_does_not_hold_up_whose_is_there(
+    plan: Plan,
+) -> None:
+    plan.come("bob")
+    owned(plan, "ann", 1)
+    owned(plan, "carl", 2)
+    plan.come("carl")
+    assert plan.matched() == [("carl", 2)]
+    assert retired(plan) == [1]
+
+
+def test_whose_tenant_waits_is_retired_last(world: World) -> None:
+    plan = Plan(world, running_max=1, guests_max=1)
+    owned(plan, "ann", 1, 2)
+    plan.come("ann", "ann")
+    owned(plan, "carl", 3)
+    assert plan.matched() == [("ann", 2)]
+    plan.come("bob")
+    assert retired(plan) == [3]
+
+
+def test_a_declined_container_is_still_its_clients(plan: Plan) -> None:
+    owned(plan, "ann", 1)
+    plan.come("ann")
+    plan.tell(DispatchDeclined(box(1), "python", "ann"))
+    plan.dispatched()
+    plan.come("bob")
+    assert plan.matched() == []
+
+
 # -------------------------------------------------------------------------- slots
 
 
@@ -228,7 +580,7 @@ FREED = {
     "its job has ended": SlotFreed(box(1)),
     "it is idle again": ContainerIdle(box(1), "python"),
     "it is gone": ContainerGone(box(1), "python"),
-    "nothing waited": DispatchDeclined(box(1)),
+    "nothing waited": DispatchDeclined(box(1), "python", "ann"),
 }
 
 
@@ -254,7 +606,7 @@ def test_a_slot_is_freed_once_however_often_it_is_heard(
 def test_a_declined_container_is_idle_as_before(plan: Plan) -> None:
     plan.idle(1)
     plan.wait(1)
-    plan.tell(DispatchDeclined(box(1)), JobsWaiting("python", 0))
+    plan.tell(DispatchDeclined(box(1), "python", "ann"), waiting("python", 0))
     assert plan.dispatched() == [1]
     plan.wait(1)
     assert plan.dispatched() == [1]
@@ -264,7 +616,9 @@ def test_a_declined_container_that_died_is_not_idle(plan: Plan) -> None:
     plan.idle(1)
     plan.wait(1)
     plan.dispatched()
-    plan.tell(ContainerGone(box(1), "python"), DispatchDeclined(box(1)))
+    plan.tell(
+        ContainerGone(box(1), "python"), DispatchDeclined(box(1), "python", "ann")
+    )
     plan.wait(1)
     assert plan.dispatched() == []
 
@@ -347,7 +701,7 @@ def test_a_container_that_is_scrubbed_for_ever_is_not_counted_on(plan: Plan) -> 
     plan.world.clock.advance(SAMPLE_S)
     assert plan.asked_to_grow() == []
     plan.tell(ContainerGone(box(1), "python"))
-    plan.world.clock.advance(SAMPLE_S)
+    # Then one is started at once: nothing else is about to be idle
     assert plan.asked_to_grow() == [1]
 
 
@@ -389,7 +743,7 @@ def test_a_slow_start_is_asked_for_earlier(world: World) -> None:
 def test_nothing_is_looked_at_when_nothing_happens(world: World, plan: Plan) -> None:
     plan.idle(1)
     plan.wait(1)
-    plan.tell(JobsWaiting("python", 0), SlotFreed(box(1)))
+    plan.tell(waiting("python", 0), SlotFreed(box(1)))
     world.clock.advance(50 * SAMPLE_S)
     assert world.clock.pending() == []
 
@@ -436,9 +790,9 @@ def test_a_new_scheduler_is_rebuilt_from_the_answers(world: World) -> None:
     plan.start()
     plan.hold_no_slot(*(box(number, "c") for number in (1, 2, 3)))
     plan.tell(
-        JobsWaiting("python", 5),
+        waiting("python", 5),
         ContainerIdle(box(1), "python"),
-        ContainerBusy(box(3), "python"),
+        busy(3),
         ContainerIdle(box(2), "python"),
     )
     # Then it counts what runs already
@@ -455,9 +809,9 @@ def test_a_new_scheduler_dispatches_nothing_before_it_has_heard_all(
     world.crash("scheduler")
     plan.start()
     plan.hold_no_slot(box(2), box(3), box(1, "c"), box(2, "c"))
-    plan.tell(JobsWaiting("python", 1), ContainerIdle(box(1), "python"))
+    plan.tell(waiting("python", 1), ContainerIdle(box(1), "python"))
     assert plan.dispatched() == []
-    plan.tell(ContainerBusy(box(3, "c"), "c"))
+    plan.tell(busy(3, "c"))
     assert plan.dispatched() == []
     plan.tell(SlotFreed(box(3, "c")))
     assert plan.dispatched() == [1]
@@ -468,7 +822,7 @@ def test_one_that_has_gone_has_answered_too(world: World) -> None:
     world.crash("scheduler")
     plan.start()
     plan.hold_no_slot(*(name for name in plan.boxes if name != box(3)))
-    plan.tell(JobsWaiting("python", 1), ContainerIdle(box(1), "python"))
+    plan.tell(waiting("python", 1), ContainerIdle(box(1), "python"))
     plan.tell(ContainerGone(box(3), "python"))
     assert plan.dispatched() == [1]
 
@@ -477,13 +831,13 @@ def test_who_does_not_answer_does_not_hold_up_all(world: World) -> None:
     plan = Plan(world)
     world.crash("scheduler")
     plan.start()
-    plan.tell(JobsWaiting("python", 1), ContainerIdle(box(1), "python"))
+    plan.tell(waiting("python", 1), ContainerIdle(box(1), "python"))
     world.clock.advance(HEAR_S)
     assert plan.dispatched() == [1]
 
 
 def test_a_busy_container_is_not_idle_whatever_was_said_before(plan: Plan) -> None:
     plan.idle(1)
-    plan.tell(ContainerBusy(box(1), "python"))
+    plan.tell(busy(1))
     plan.wait(1)
     assert plan.dispatched() == []

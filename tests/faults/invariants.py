@@ -34,8 +34,9 @@ def _budget(actors: dict[str, Any]) -> Iterator[str]:
     scheduler = actors.get(SCHEDULER)
     if scheduler is None:
         return
-    most = scheduler._running_max  # noqa: SLF001
-    held = len(scheduler._running)  # noqa: SLF001
+    budget = scheduler._budget  # noqa: SLF001
+    most = budget.running_max + budget.guests_max
+    held = len(scheduler._slots)  # noqa: SLF001
     busy = sum(one.state == "busy" for one in LIVE.containers.values())
     if max(held, busy) > most:
         yield f"running: {held} slots held and {busy} busy, of {most}"

@@ -29,11 +29,17 @@ class EngineModel(EngineTwin):
         self.begun: dict[str, int] = {}
         """How often each job was begun here."""
         self.faults: list[str] = []
+        self.languages: dict[AttachedTwin, str] = {}
+        self.tenants: dict[AttachedTwin, str] = {}
+        """Whose job was the last in each."""
+        self.clients: dict[str, str] = {}
+        """Whose jobs there are."""
 
     # ------------------------------------------------------------ what is done to it
 
-    def on_start(self, attached: AttachedTwin, _: LanguageDefaults) -> None:
+    def on_start(self, attached: AttachedTwin, defaults: LanguageDefaults) -> None:
         self.states[attached] = "starting"
+        self.languages[attached] = defaults.language.name
 
     def on_frame(self, attached: AttachedTwin, kind: int, payload: bytes) -> None:
         if kind == wire.JOB:
@@ -41,6 +47,10 @@ class EngineModel(EngineTwin):
                 self.faults.append("a job came to a container that is not clean")
             _, source = wire.unpack_job(payload)
             job_id = source.decode()
+            client = self.clients[job_id]
+            if not self._is_for(attached, client):
+                self.faults.append("a job came to another client's container")
+            self.tenants[attached] = client
             self.states[attached], self.jobs[attached] = "busy", job_id
             self.begun[job_id] = self.begun.get(job_id, 0) + 1
             attached.put(wire.PHASE, {"phase": "run"})
@@ -58,6 +68,17 @@ class EngineModel(EngineTwin):
         self.jobs.pop(attached, None)
         self.cancelled.discard(attached)
         self.void.discard(attached)
+
+    def _is_for(self, attached: AttachedTwin, client: str) -> bool:
+        whose = self.tenants.get(attached, client)
+        return self.config.reuse != "tenant" or whose == client
+
+    def idle_for(self, language: str, client: str) -> int:
+        """Return how many idle containers can take a job of this client."""
+        return sum(
+            self.languages[one] == language and self._is_for(one, client)
+            for one in self.those("idle")
+        )
 
     def make_void(self, job_id: str) -> None:
         """The job was given to another worker: what runs of it here is void."""

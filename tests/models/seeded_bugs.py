@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from actors.container import Container
@@ -9,6 +10,8 @@ from actors.fair_backlog import FairBacklog
 from actors.language_queue import LanguageQueue
 from actors.messages import AckJob, ContainerIdle
 from actors.scheduler import Scheduler
+from actors.slots import Slots
+from actors.turns import Lane, Turns
 from supervisors.pool_supervisor import PoolSupervisor
 
 if TYPE_CHECKING:
@@ -116,12 +119,33 @@ def a_removed_job_still_counts(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(FairBacklog, "remove", miscount)
 
 
-def the_depth_is_not_told_after_a_delivery(patch: pytest.MonkeyPatch) -> None:
-    def pretend(self: Any, _: Any) -> None:
-        self._told = len(self._backlog) + 1
+def a_delivered_job_is_not_told_to_the_scheduler(patch: pytest.MonkeyPatch) -> None:
+    take = LanguageQueue._take  # noqa: SLF001 - what is to be broken
 
-    changed = before(LanguageQueue, "job_delivered", pretend)
-    patch.setattr(LanguageQueue, "job_delivered", changed)
+    def silently(self: Any, lease: Any) -> None:
+        take(self, lease)
+        self._changes.clear()
+
+    patch.setattr(LanguageQueue, "_take", silently)
+
+
+def what_waits_again_is_not_told(patch: pytest.MonkeyPatch) -> None:
+    again = LanguageQueue._wait_again  # noqa: SLF001 - what is to be broken
+
+    def silently(self: Any, entry: Any) -> None:
+        again(self, entry)
+        self._changes.clear()
+
+    patch.setattr(LanguageQueue, "_wait_again", silently)
+
+
+def another_clients_job_is_handed_out(patch: pytest.MonkeyPatch) -> None:
+    def take(self: Any, _: str) -> Any:
+        first = next(iter(self.counts()), None)
+        return None if first is None else taken(self, first[0])
+
+    taken = FairBacklog.take
+    patch.setattr(FairBacklog, "take", take)
 
 
 # -------------------------------------------------------------------- the scheduler
@@ -129,7 +153,8 @@ def the_depth_is_not_told_after_a_delivery(patch: pytest.MonkeyPatch) -> None:
 
 def one_more_runs_than_may(patch: pytest.MonkeyPatch) -> None:
     def widen(self: Any, _: Any) -> None:
-        self._running_max += 1
+        budget = replace(self._budget, running_max=self._budget.running_max + 1)
+        self._slots = Slots(budget)
 
     patch.setattr(Scheduler, "boot", before(Scheduler, "boot", widen))
 
@@ -137,16 +162,16 @@ def one_more_runs_than_may(patch: pytest.MonkeyPatch) -> None:
 def a_slot_is_freed_at_its_dispatch(patch: pytest.MonkeyPatch) -> None:
     dispatch = Scheduler._dispatch  # noqa: SLF001 - what is to be broken
 
-    def dispatch_and_free(self: Any, language: str) -> None:
-        dispatch(self, language)
-        self._running.clear()
+    def dispatch_and_free(self: Any, match: Any) -> None:
+        dispatch(self, match)
+        self._slots = Slots(self._budget)
 
     patch.setattr(Scheduler, "_dispatch", dispatch_and_free)
 
 
 def a_dead_containers_slot_is_never_free(patch: pytest.MonkeyPatch) -> None:
     def gone(self: Any, message: Any) -> None:
-        self._idle.get(message.language, {}).pop(message.container, None)
+        self._idle[message.language].remove(message.container)
         self._match()
 
     patch.setattr(Scheduler, "container_gone", gone)
@@ -154,16 +179,75 @@ def a_dead_containers_slot_is_never_free(patch: pytest.MonkeyPatch) -> None:
 
 def a_freed_slot_is_not_used(patch: pytest.MonkeyPatch) -> None:
     def freed(self: Any, message: Any) -> None:
-        self._running.pop(message.container, None)
+        self._free_slot(message.container)
 
     patch.setattr(Scheduler, "slot_freed", freed)
 
 
 def a_declined_container_is_lost(patch: pytest.MonkeyPatch) -> None:
     def declined(self: Any, message: Any) -> None:
-        self._running.pop(message.container, None)
+        self._turns[message.language].clear(message.client)
+        self._free_slot(message.container)
 
     patch.setattr(Scheduler, "dispatch_declined", declined)
+
+
+def a_declined_job_counts_for_ever(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Turns, "clear", nothing)
+
+
+def whoever_waits_is_a_guest(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Scheduler, "_lane", lambda *_: Lane.NEWCOMER)
+
+
+def nobody_is_a_guest(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Slots, "left_to_guests", Slots.left)
+
+
+def who_has_begun_still_is_a_guest(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Turns, "sort", nothing)
+
+
+def a_guest_counts_for_ever(patch: pytest.MonkeyPatch) -> None:
+    free = Slots.free
+
+    def forget_to_count(self: Any, container: str) -> Any:
+        slot = free(self, container)
+        if slot is not None and slot.guest_mb is not None:
+            self._guests_mb += slot.guest_mb
+            self._guests += 1
+        return slot
+
+    patch.setattr(Slots, "free", forget_to_count)
+
+
+def a_new_scheduler_does_not_hear_whose_job_runs(patch: pytest.MonkeyPatch) -> None:
+    def nobodys(self: Any, message: Any) -> None:
+        busy(self, replace(message, client="nobody"))
+
+    busy = Scheduler.container_busy
+    patch.setattr(Scheduler, "container_busy", nobodys)
+
+
+def a_container_does_not_say_whose_it_is(patch: pytest.MonkeyPatch) -> None:
+    def everybodys(self: Any, message: Any) -> None:
+        idle(self, replace(message, tenant=""))
+
+    idle = Scheduler.container_idle
+    patch.setattr(Scheduler, "container_idle", everybodys)
+    patch.setattr(Container, "run_job", run_whatever_comes(Container.run_job))
+
+
+def run_whatever_comes(run_job: Any) -> Any:
+    def run(self: Any, message: Any) -> None:
+        self._tenant = None
+        run_job(self, message)
+
+    return run
+
+
+def nothing_is_retired_for_another_client(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Scheduler, "_renew", nothing)
 
 
 def a_new_scheduler_asks_nobody(patch: pytest.MonkeyPatch) -> None:
@@ -234,12 +318,22 @@ BUGS = [
     an_end_is_told_twice,
     a_cancelled_job_still_waits,
     a_removed_job_still_counts,
-    the_depth_is_not_told_after_a_delivery,
+    a_delivered_job_is_not_told_to_the_scheduler,
+    what_waits_again_is_not_told,
+    another_clients_job_is_handed_out,
     one_more_runs_than_may,
     a_slot_is_freed_at_its_dispatch,
     a_dead_containers_slot_is_never_free,
     a_freed_slot_is_not_used,
     a_declined_container_is_lost,
+    a_declined_job_counts_for_ever,
+    whoever_waits_is_a_guest,
+    nobody_is_a_guest,
+    who_has_begun_still_is_a_guest,
+    a_guest_counts_for_ever,
+    a_new_scheduler_does_not_hear_whose_job_runs,
+    a_container_does_not_say_whose_it_is,
+    nothing_is_retired_for_another_client,
     a_new_scheduler_asks_nobody,
     a_new_scheduler_does_not_wait_for_answers,
     a_new_scheduler_does_not_hear_who_is_busy,

@@ -27,6 +27,7 @@ from samples import CONFIG, LIMITS, PYTHON, C, make_job
 
 from actors.admission import Admission
 from actors.messages import DescribePool, Outcome, SourceFile
+from actors.scheduler import SPOILS_S
 from images.catalog import Catalog
 from metrics.live import LIVE
 from supervisors.settings_model import Pool, Settings
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from engine_twin import AttachedTwin
 
 RUNNING_MAX = 2
+GUESTS_MAX = 1
 POOL_MAX = 3
 ATTEMPTS_MAX = 3
 NAMES = ("c", "python")
@@ -73,6 +75,8 @@ class Worker(RuleBasedStateMachine):
         self.unsettled = 0
         self.broken = False
         self.count = 0
+        self.spoiled_at = 0.0
+        """When a container had to go because of a job, at the latest."""
         for name in (BROKER, "root/consumer"):
             self.world.directory.enter(name, self.ear)
 
@@ -84,6 +88,7 @@ class Worker(RuleBasedStateMachine):
                 "broker": "amqp://model",
                 "pool": Pool(warm=warm, max=POOL_MAX),
                 "running_max": RUNNING_MAX,
+                "guests_max": GUESTS_MAX,
                 "attempts_max": ATTEMPTS_MAX,
             }
         )
@@ -91,6 +96,9 @@ class Worker(RuleBasedStateMachine):
         plan = Plan(settings, CATALOG, self.engine, self.ear, {}, "me", admission)
         specs = [*work_specs(plan, self.engine)]
         self.root = self.world.start(Supervisor, ROOT, specs)
+
+    def spoil(self) -> None:
+        self.spoiled_at = self.world.clock.now()
 
     def react(self) -> None:
         """Let everybody react, unless more is to happen at once."""
@@ -117,6 +125,7 @@ class Worker(RuleBasedStateMachine):
     def post(self, language: str, client: str) -> str:
         self.count += 1
         job_id = f"j{self.count}"
+        self.engine.clients[job_id] = client
         self.broker.submit(
             make_job(
                 job_id,
@@ -157,12 +166,14 @@ class Worker(RuleBasedStateMachine):
     @precondition(lambda self: self.engine.states)
     @rule(number=which)
     def die(self, number: int) -> None:
+        self.spoil()
         self.engine.die(self.one_of(list(self.engine.states), number))
         self.react()
 
     @precondition(lambda self: self.engine.those("busy"))
     @rule(number=which)
     def die_at_work(self, number: int) -> None:
+        self.spoil()
         self.engine.die(self.one_of(self.engine.those("busy"), number))
         self.react()
 
@@ -172,6 +183,7 @@ class Worker(RuleBasedStateMachine):
         """A job kills every container that it is given."""
         running = list(self.engine.jobs.values())
         job_id = running[number % len(running)]
+        self.spoil()
         for _ in range(ATTEMPTS_MAX):
             for box in self.engine.boxes_with(job_id):
                 self.engine.die(box)
@@ -185,6 +197,7 @@ class Worker(RuleBasedStateMachine):
     @rule(number=which)
     def be_dirty(self, number: int) -> None:
         boxes = self.engine.those("busy", "scrubbing")
+        self.spoil()
         self.engine.be_dirty(self.one_of(boxes, number))
         self.react()
 
@@ -241,12 +254,16 @@ class Worker(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0.01, 1.0, 35.0]))
     def pass_time(self, seconds: float) -> None:
         settle()
+        if self.engine.those("scrubbing", "busy"):
+            self.spoiled_at = self.world.clock.now() + seconds  # it may take too long
         self.world.clock.advance(seconds)
         self.react()
 
     @rule(name=st.sampled_from(CRASHING))
     def crash(self, name: str) -> None:
         settle()
+        if self.engine.those("scrubbing", "busy"):
+            self.spoiled_at = self.world.clock.now() + CRASH_S
         self.world.clock.advance(CRASH_S)
         known = name if name == "scheduler" else f"languages/{name}"
         self.world.directory.tell(f"{ROOT}/{known}", object())
@@ -260,6 +277,14 @@ class Worker(RuleBasedStateMachine):
         for box in self.engine.those("starting", "scrubbing"):
             self.engine.be_clean(box)
         self.crash("scheduler")
+
+    @precondition(lambda self: len(self.engine.jobs) == RUNNING_MAX)
+    @rule(language=languages)
+    def come_when_all_slots_are_taken(self, language: str) -> None:
+        for box in self.engine.those("starting", "scrubbing"):
+            self.engine.be_clean(box)
+        self.post(language, "b")
+        self.react()
 
     @rule(count=st.integers(2, 4))
     def at_once(self, count: int) -> None:
@@ -278,7 +303,11 @@ class Worker(RuleBasedStateMachine):
             return
         self.expect(self.engine.faults + self.broker.faults, [], "faults")
         running = len(self.engine.jobs)
-        self.expect(running <= RUNNING_MAX, True, f"{running} within the budget")
+        within = running <= RUNNING_MAX + GUESTS_MAX
+        self.expect(within, True, f"{running} within the budget")
+        whose = {self.client_of(job_id) for job_id in self.engine.jobs.values()}
+        alone = running - RUNNING_MAX < max(len(whose), 1)
+        self.expect(alone, True, f"each guest of {running} has nothing else running")
         for job_id, begun in self.engine.begun.items():
             most = ATTEMPTS_MAX * self.broker.messages[job_id].delivered
             self.expect(min(begun, most), begun, f"begins of {job_id}")
@@ -295,9 +324,22 @@ class Worker(RuleBasedStateMachine):
             if message.lease is not None and self.is_waiting(message)
         ]
         self.expect(LIVE.queues[language].waiting, len(waiting), f"depth of {language}")
-        able = self.boxes(language, "idle")
-        free = len(self.engine.jobs) < RUNNING_MAX
-        self.expect(bool(waiting and able and free), False, "jobs left lying")
+        able = [job_id for job_id in waiting if self.may_run(language, job_id)]
+        self.expect(able, [], "jobs left lying")
+
+    def client_of(self, job_id: str) -> str:
+        return self.broker.messages[job_id].job.client
+
+    def may_run(self, language: str, job_id: str) -> bool:
+        """Tell whether there is a slot and a container for the job."""
+        client = self.client_of(job_id)
+        running = [self.client_of(one) for one in self.engine.jobs.values()]
+        most = RUNNING_MAX + (0 if client in running else GUESTS_MAX)
+        # Who has spoiled one lately, or runs others, may have to leave the last one.
+        spoils = self.world.clock.now() - self.spoiled_at <= SPOILS_S
+        idle = self.engine.idle_for(language, client)
+        leaves = spoils or client in running
+        return len(running) < most and idle > leaves
 
     def is_waiting(self, message: Message) -> bool:
         """Tell whether a job that is leased here is neither running nor ended."""

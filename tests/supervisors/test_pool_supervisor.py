@@ -37,7 +37,9 @@ BACKOFF = Backoff(first_s=1, max_s=4, jitter=lambda: 1)
 class Pool:
     """A pool of children that are containers by name only."""
 
-    def __init__(self, world: World, warm: int = 2, size_max: int = 4) -> None:
+    def __init__(
+        self, world: World, warm: int = 2, size_max: int = 4, guests: int = 0
+    ) -> None:
         self.world = world
         self.log = Log()
         self.scheduler = world.probe("scheduler")
@@ -46,7 +48,7 @@ class Pool:
             PoolSupervisor,
             POOL,
             "python",
-            PoolSize(warm, size_max, idle_s=60),
+            PoolSize(warm, size_max, idle_s=60, guests=guests),
             self.log.start,
             "scheduler",
             BACKOFF,
@@ -183,6 +185,23 @@ def test_a_pool_grows_to_its_maximum_and_no_further(pool: Pool) -> None:
     pool.ready(1, 2)
     pool.tell(GrowPool(50), GrowPool(50))
     assert pool.living() == [1, 2, 3, 4]
+
+
+def test_for_guests_a_pool_grows_beyond_its_maximum(world: World) -> None:
+    pool = Pool(world, guests=2)
+    pool.ready(1, 2)
+    pool.tell(GrowPool(9, guests=1))
+    assert pool.living() == [1, 2, 3, 4]
+    pool.ready(3, 4)
+    # Those that start already are counted
+    pool.tell(GrowPool(9, guests=1), GrowPool(9, guests=1))
+    assert pool.living() == [1, 2, 3, 4, 5]
+    pool.ready(5)
+    pool.tell(GrowPool(9), GrowPool(1, guests=9))
+    assert pool.living() == [1, 2, 3, 4, 5, 6]
+    pool.ready(6)
+    pool.tell(GrowPool(9, guests=9))
+    assert pool.living() == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_grown_pool_keeps_its_size(pool: Pool) -> None:
