@@ -442,6 +442,10 @@ class Runner:
             seen |= left
             self.await_a_death()
         self.launcher.await_exits(self.pids(), deadline)
+        if seen - set(self.pids()):
+            # A sibling's end may have been seen, and not be told yet: whatever the
+            # launcher is asked for comes after that.
+            self.send_killer(deadline)
 
     def send_killer(self, deadline: float) -> None:
         """Have all killed at once."""
