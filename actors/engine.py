@@ -227,6 +227,7 @@ class Engine:
         created = self._client.create_container(
             options["image"],
             options["command"],
+            hostname=options["hostname"],
             labels=options["labels"],
             stdin_open=True,
             tty=False,

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 BOX_GID = 990
 """The group that may make directories in /box; images/launcher.py has it too."""
 
+HOST_NAME = "box"
+"""What each container is called; it resolves."""
+HOST_ADDRESS = "127.0.1.1"
+"""Of its loopback, as Debian has it, but not localhost's own: that has another name."""
+
 OVERHEAD_PIDS = 32
 """Processes and threads of our own: runner, launcher, this job's and the next one's."""
 
@@ -154,6 +159,7 @@ def container_options(
     return {
         "image": defaults.image,
         "command": [runner_config(defaults, config, uid_first)],
+        "hostname": HOST_NAME,
         "labels": {
             "warmbox.service": config.service,
             "warmbox.language": defaults.language.name,
@@ -173,6 +179,8 @@ def container_options(
                 "/tmp": f"{tmpfs},exec,size=64m,nr_inodes=16k,mode=1777",  # noqa: S108
                 "/dev/shm": f"{tmpfs},noexec,size=16m,nr_inodes=1k,mode=1777",  # noqa: S108
             },
+            # Docker writes no name of its own where there is no network.
+            "extra_hosts": {HOST_NAME: HOST_ADDRESS},
             # Else the host's own resolver would be named in there.
             "dns": ["127.0.0.1"],
             "dns_search": ["."],

@@ -28,6 +28,8 @@ RUNNER_FILES = (
     "wire.py",
 )
 
+BASE_FILES = {"Dockerfile": "base.Dockerfile", "nss_box.c": "nss_box.c"}
+
 _TAIL = """\
 ARG TOOLS
 FROM ${{TOOLS}}
@@ -86,7 +88,7 @@ class Recipe:
 
 def base_recipe(root: Path) -> Recipe:
     """Return what the base image is made of."""
-    return Recipe({"Dockerfile": _read(root / "base.Dockerfile")})
+    return Recipe({name: _read(root / file) for name, file in BASE_FILES.items()})
 
 
 def folder_recipe(folder: Path) -> Recipe:

@@ -31,6 +31,7 @@ BASE_ENV = {
     "USER": "box",
     "LOGNAME": "box",
     "PWD": WORK,
+    "TERM": "xterm",  # for what can't do without, as `clear`; nothing here is one
 }
 _MESSAGE_BYTES = 4096
 

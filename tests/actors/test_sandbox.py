@@ -111,6 +111,11 @@ def test_jobs_cannot_write_the_parent_of_their_directory() -> None:
     assert "mode=0771" in tmpfs("/box")
 
 
+def test_the_name_of_the_host_resolves() -> None:
+    assert OPTIONS["hostname"] == "box"
+    assert HOST["extra_hosts"] == {"box": "127.0.1.1"}
+
+
 def test_the_labels_say_whose_it_is() -> None:
     assert OPTIONS["labels"] == {
         "warmbox.service": "here:8000",

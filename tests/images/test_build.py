@@ -13,7 +13,7 @@ from images.build import build_images, connect, list_images
 from images.catalog import Catalog, load_catalog
 from images.making import BASE, EngineError, Work, make_language
 from images.progress import Board, BuildState
-from images.recipe import RUNNER_FILES, language_digest, tail_recipe
+from images.recipe import BASE_FILES, RUNNER_FILES, language_digest, tail_recipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -35,7 +35,7 @@ DOCKERFILE = "ARG BASE\nFROM ${BASE}\nRUN echo made > /made\n"
 
 
 def write_language(root: Path, name: str, dockerfile: str = DOCKERFILE) -> Path:
-    for file in ("defaults.toml", "base.Dockerfile", *RUNNER_FILES):
+    for file in ("defaults.toml", *BASE_FILES.values(), *RUNNER_FILES):
         (root / file).write_bytes((IMAGES / file).read_bytes())
     folder = root / name
     folder.mkdir()
