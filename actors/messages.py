@@ -20,6 +20,7 @@ class SourceFile:
 
     name: str
     content: bytes
+    executable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,8 @@ class Job:
     """Seconds since the epoch; shown to people, never used to measure."""
     fingerprint: str = ""
     """A digest of the request under an idempotency key; empty without a key."""
+    compile_args: tuple[str, ...] = ()
+    """Words for the compiler, behind the language's own."""
 
 
 class Outcome(StrEnum):

@@ -291,7 +291,12 @@ def job_frame(
             {
                 "phase": phase,
                 "argv": step.expand(
-                    main, names, job.args, language.heap, bounds.memory_mb
+                    main,
+                    names,
+                    job.args,
+                    language.heap,
+                    bounds.memory_mb,
+                    job.compile_args,
                 ),
                 "wall_s": bounds.wall_time_s,
                 "cpu_s": bounds.cpu_time_s,
@@ -303,6 +308,7 @@ def job_frame(
     steps[-1]["asks"] = asks
     header = {
         "files": [(file.name, len(file.content)) for file in job.files],
+        "executable": [file.name for file in job.files if file.executable],
         "stdin_open": job.stdin_open,
         "env": dict(job.env),
         "processes": limits.processes,

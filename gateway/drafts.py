@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from actors.messages import CompileLimits, Limits, SourceFile
+from gateway.language_rules import check_for_language
 from gateway.names import find_clash
 from gateway.problems import Problem
 from gateway.slices import PIECE_BYTES
@@ -37,6 +38,7 @@ class Draft:
     stdin: bytes
     stdin_open: bool
     args: tuple[str, ...]
+    compile_args: tuple[str, ...]
     env: tuple[tuple[str, str], ...]
     limits: Limits
 
@@ -44,7 +46,7 @@ class Draft:
         """Return a digest that differs when anything of it does."""
         contents = [*(file.content for file in self.files), self.stdin]
         frame = replace(self, stdin=b"", files=())
-        sizes = [(file.name, len(file.content)) for file in self.files]
+        sizes = [(file.name, len(file.content), file.executable) for file in self.files]
         digest = hashlib.sha256(repr((frame, sizes, len(self.stdin))).encode())
         for content in contents:
             for at in range(0, len(content), PIECE_BYTES):
@@ -76,12 +78,16 @@ class Drafter:
         if len(stdin) > self._config.stdin_kb_max * 1024:
             raise _too_large("stdin", self._config.stdin_kb_max)
         files = tuple(self._files(request, language, texts, slices))
+        errors = [*check_for_language(request, files, language)]
+        if errors:
+            raise Problem.invalid(*errors)
         return Draft(
             language=language.name,
             files=files,
             stdin=stdin,
             stdin_open=request.stdin_open,
             args=tuple(request.args),
+            compile_args=tuple(request.compile_args),
             env=tuple(sorted(request.env.items())),
             limits=self._limits(request, language),
         )
@@ -118,7 +124,9 @@ class Drafter:
     ) -> Iterator[SourceFile]:
         """Yield the files, but no more bytes than they may have together."""
         left = self._config.source_kb_max * 1024
-        for number, (name, text, encoding) in enumerate(_listed(request, language)):
+        for number, (name, text, encoding, mode) in enumerate(
+            _listed(request, language)
+        ):
             content = texts.utf8(text)
             if encoding == "base64":
                 if len(content) > base64_bytes(left):
@@ -131,7 +139,7 @@ class Drafter:
             left -= len(content)
             if left < 0:
                 raise _too_large("source", self._config.source_kb_max)
-            yield SourceFile(name, content)
+            yield SourceFile(name, content, _is_executable(mode, content))
 
     def _limits(self, request: JobRequest, language: Language) -> Limits:
         asked, own, caps = request.limits, language.limits, self._config.caps
@@ -156,6 +164,8 @@ def _check_words(request: JobRequest) -> Errors:
     words = (*request.args, *request.env, *request.env.values())
     if sum(len(word.encode()) + 1 for word in words) > _WORDS_BYTES_MAX:
         yield "args", f"with env is larger than {_WORDS_BYTES_MAX} bytes"
+    if sum(len(word.encode()) + 1 for word in request.compile_args) > _WORDS_BYTES_MAX:
+        yield "compile_args", f"is larger than {_WORDS_BYTES_MAX} bytes"
 
 
 def _check_source(request: JobRequest) -> Errors:
@@ -174,11 +184,15 @@ def _check_texts(request: JobRequest, texts: Texts) -> Errors:
             yield field, "has half a surrogate pair in it"
 
 
-def _listed(request: JobRequest, language: Language) -> list[tuple[str, str, str]]:
-    """Return name, content and encoding of each file."""
+def _listed(request: JobRequest, language: Language) -> list[tuple[str, str, str, str]]:
+    """Return name, content, encoding and mode of each file."""
     if request.source:
-        return [(language.main, request.source, "utf-8")]
-    return [(file.name, file.content, file.encoding) for file in request.files]
+        return [(language.main, request.source, "utf-8", "")]
+    return [(one.name, one.content, one.encoding, one.mode) for one in request.files]
+
+
+def _is_executable(mode: str, content: bytes) -> bool:
+    return mode == "755" or (not mode and content.startswith(b"#!"))
 
 
 def _too_large(what: str, kb_max: int) -> Problem:

@@ -113,6 +113,8 @@ class FileRequest(_Model):
     name: FileName
     content: Text
     encoding: Literal["utf-8", "base64"] = "utf-8"
+    mode: Literal["644", "755"] = _optional("")
+    """Absent: a file that begins with `#!` is executable."""
 
 
 class CompileLimitsRequest(_Model):
@@ -150,6 +152,7 @@ class JobRequest(_Model):
     stdin: Text = ""
     stdin_open: bool = False
     args: list[Word] = []
+    compile_args: list[Word] = []
     env: dict[Variable, Word] = {}
     limits: LimitsRequest = LimitsRequest()
 

@@ -63,6 +63,7 @@ def _request_schemas(config: GatewayConfig, names: Iterable[str]) -> dict[str, S
     fields["language"]["enum"] = sorted(names)
     fields["files"]["maxItems"] = config.files_max
     fields["args"]["maxItems"] = config.args_max
+    fields["compile_args"]["maxItems"] = config.args_max
     fields["env"] = _variables(fields["env"], config.env_max)
     fields["limits"].pop("default")
     return {
@@ -226,6 +227,8 @@ _LANGUAGE: Schema = {
     "version": TEXT,
     "main": TEXT,
     "hello": TEXT,
+    "compile_args": list_of(TEXT),
+    "least": map_of(COUNT),
     "limits": ref("Limits"),
     "ready": FLAG,
 }

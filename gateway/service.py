@@ -80,6 +80,8 @@ class Service:
             "version": self._served[name] or ("" if status is None else status.version),
             "main": language.main,
             "hello": language.hello.source,
+            "compile_args": list(language.compile.allow) if language.compile else [],
+            "least": asdict(language.least),
             "limits": asdict(language.limits),
             "ready": _is_able(status),
         }

@@ -65,6 +65,7 @@ class Submission:
         self._entries_max = {
             "files": config.files_max,
             "args": config.args_max,
+            "compile_args": config.args_max,
             "env": config.env_max,
         }
         self._bounds = bounds_of(self._entries_max)
@@ -115,6 +116,7 @@ class Submission:
             stdin=draft.stdin,
             stdin_open=draft.stdin_open,
             args=draft.args,
+            compile_args=draft.compile_args,
             env=draft.env,
             limits=draft.limits,
             created_at=time.time(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,12 +24,13 @@ from images.language_file import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from images.language_file import StepTable
+    from images.language_file import CompileTable, StepTable
 
 # Docker allows no more in the name of an image, and the folder's name becomes one.
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 _FILES = re.compile(r"\{(sources|siblings):(\.[\w+]+(?:,\.[\w+]+)*)\}")
-_WHOLE_ARGUMENT = re.compile(r"\{(main|args)\}|" + _FILES.pattern)
+_WHOLE_ARGUMENT = re.compile(r"\{(main|args|compile_args)\}|" + _FILES.pattern)
+_COMPILE_ARGS = "{compile_args}"
 _LOOKS_LIKE_PLACEHOLDER = re.compile(r"\{\w+(:[^}]*)?\}")
 _INSIDE = {"{stem}", PLACEHOLDER}
 
@@ -39,6 +40,8 @@ class Step:
     """A command inside the container, with placeholders."""
 
     argv: tuple[str, ...]
+    # Regular expressions, each of a whole word that a job may add.
+    allow: tuple[str, ...] = ()
 
     def expand(
         self,
@@ -47,19 +50,36 @@ class Step:
         args: Sequence[str],
         heap: Heap | None = None,
         memory_mb: int = 0,
+        compile_args: Sequence[str] = (),
     ) -> list[str]:
         """Return the command for a job of these `files`, the first of them `main`.
 
-        `{main}`, `{args}`, `{sources:.c,.h}` (all files with such a suffix) and
-        `{siblings:.go}` (those in the main file's own folder) stand as whole
-        arguments and may become several or none; `{stem}` may stand inside one, and
-        so may `{heap_mb}`: the size of the `heap` under a limit of `memory_mb`.
+        `{main}`, `{args}`, `{compile_args}`, `{sources:.c,.h}` (all files with such a
+        suffix) and `{siblings:.go}` (those in the main file's own folder) stand as
+        whole arguments and may become several or none; `{stem}` may stand inside one,
+        and so may `{heap_mb}`: the size of the `heap` under a limit of `memory_mb`.
         """
         return [
             word
             for argument in fill_in(self.argv, heap, memory_mb)
-            for word in _expand_argument(argument, main, files, args)
+            for word in (
+                compile_args
+                if argument == _COMPILE_ARGS
+                else _expand_argument(argument, main, files, args)
+            )
         ]
+
+    def refuses(self, word: str) -> bool:
+        """Tell whether a job may not add this word."""
+        return not any(re.fullmatch(pattern, word) for pattern in self.allow)
+
+    def lacks(self, main: str, files: Sequence[str]) -> str:
+        """Return the suffixes of which there must be a file, if there is none."""
+        for argument in self.argv:
+            chosen = _FILES.fullmatch(argument)
+            if chosen and not _choose(chosen, main, files):
+                return chosen[2].replace(",", " or *")
+        return ""
 
 
 def _expand_argument(
@@ -138,6 +158,14 @@ class LanguageLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class LeastLimits:
+    """The least that a language's own start needs of what a job may ask for."""
+
+    processes: int = 1
+    open_files: int = 8
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """A program that comes with its language, and what must come of it."""
 
@@ -169,6 +197,7 @@ class Language:
     warm: Warm | None
     heap: Heap | None
     env: tuple[tuple[str, str], ...]
+    least: LeastLimits
     limits: LanguageLimits
     hello: Sample
     echo: Sample
@@ -273,11 +302,12 @@ def _load_language(folder: Path, defaults: DefaultsTable) -> Language:
         aliases=tuple(checked.aliases),
         main=checked.main,
         version_argv=tuple(checked.version),
-        compile=_step(checked.compile, f"{file}: compile") if checked.compile else None,
+        compile=_compile_step(checked.compile, file) if checked.compile else None,
         run=_step(checked.run, f"{file}: run"),
         warm=Warm(warm.kind, tuple(warm.argv), warm.step) if warm else None,
         heap=_heap(checked, file),
         env=tuple(checked.env.items()),
+        least=LeastLimits(**checked.least.model_dump()),
         limits=LanguageLimits(**limits, compile=_compiler_limits(checked)),
         **_samples(folder, PurePosixPath(checked.main).suffix),
         folder=folder,
@@ -292,8 +322,15 @@ def _lay_over(own: Any, defaults: Mapping[str, Any]) -> Any:
 def _compiler_limits(checked: LanguageTable) -> CompilerLimits | None:
     if checked.compile is None:
         return None
-    own = checked.compile.model_dump(exclude={"argv"}, exclude_none=True)
+    own = checked.compile.model_dump(exclude={"argv", "allow"}, exclude_none=True)
     return CompilerLimits(**{"memory_mb": checked.limits.memory_mb, **own})
+
+
+def _compile_step(table: CompileTable, file: str) -> Step:
+    if bool(table.allow) != (_COMPILE_ARGS in table.argv):
+        raise CatalogError(f"{file}: compile.allow: needs {_COMPILE_ARGS} in argv")
+    step = _step(table, f"{file}: compile")
+    return replace(step, allow=tuple(table.allow))
 
 
 def _step(table: StepTable, where: str) -> Step:

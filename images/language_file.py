@@ -32,7 +32,8 @@ class StepTable(Table):
 class CompileTable(StepTable):
     """`[compile]`, after the defaults were laid under it.
 
-    memory_mb: the same as a program's, unless it is said.
+    memory_mb: the same as a program's, unless it is said. allow: regular expressions
+    of words that a job may add.
     """
 
     wall_time_s: float = Field(gt=0)
@@ -40,6 +41,17 @@ class CompileTable(StepTable):
     memory_mb: int | None = Field(default=None, gt=0)
     output_kb: int = Field(gt=0)
     processes: int = Field(gt=0)
+    allow: list[str] = []
+
+    @field_validator("allow")
+    @classmethod
+    def _are_expressions(cls, patterns: list[str]) -> list[str]:
+        for pattern in patterns:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"{pattern!r}: {error}") from error
+        return patterns
 
 
 class WarmTable(Table):
@@ -88,6 +100,13 @@ class LimitsTable(Table):
     stack_kb: int = Field(gt=0)
 
 
+class LeastTable(Table):
+    """`[least]`: with less of it than this not even an empty program runs."""
+
+    processes: int = Field(default=1, gt=0)
+    open_files: int = Field(default=8, gt=0)
+
+
 class LanguageTable(Table):
     """The whole of a `language.toml`."""
 
@@ -100,6 +119,7 @@ class LanguageTable(Table):
     warm: WarmTable | None = None
     heap: HeapTable | None = None
     env: dict[str, str] = {}
+    least: LeastTable = LeastTable()
     limits: LimitsTable
 
 

@@ -378,10 +378,10 @@ def make_folders(uid: int) -> None:
         posix.chown(folder, -1, uid)
 
 
-def stage(files: list[tuple[str, bytes]]) -> None:
+def stage(files: list[tuple[str, bytes, int]]) -> None:
     """Write the job's files, as its uid, where no job has been before."""
     made = {WORK}
-    for name, content in files:
+    for name, content, mode in files:
         folder = WORK
         for part in name.split("/")[:-1]:
             folder += "/" + part
@@ -389,7 +389,7 @@ def stage(files: list[tuple[str, bytes]]) -> None:
                 posix.mkdir(folder, 0o755)
                 made.add(folder)
         flags = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_NOFOLLOW
-        fd = posix.open(WORK + "/" + name, flags, 0o644)
+        fd = posix.open(WORK + "/" + name, flags, mode)
         left = content
         while left:
             left = left[posix.write(fd, left) :]

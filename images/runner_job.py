@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 CPU_SLACK_S = 2
-Files = list[tuple[str, bytes]]
+Files = list[tuple[str, bytes, int]]
+"""Names, bytes and modes."""
 
 
 def open_job(payload: bytes) -> tuple[dict[str, Any], Files | None, Stdin]:
@@ -20,8 +21,11 @@ def open_job(payload: bytes) -> tuple[dict[str, Any], Files | None, Stdin]:
     job = runner_json.loads(header.decode())
     files: Files = []
     at = 0
-    for name, length in job["files"]:
-        files.append((name, blobs[at : at + length]))
+    listed = job["files"]
+    executable = job.get("executable", ())  # a host of before does not say it
+    for name, length in listed:
+        mode = 0o755 if name in executable else 0o644
+        files.append((name, blobs[at : at + length], mode))
         at += length
     return job, files, Stdin(blobs[at:], ended=not job["stdin_open"])
 

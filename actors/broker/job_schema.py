@@ -49,6 +49,7 @@ def encode_job(job: Job) -> bytes:
             "stdin_encoding": stdin_encoding,
             "stdin_open": job.stdin_open,
             "args": job.args,
+            "compile_args": job.compile_args,
             "env": dict(job.env),
             "limits": {
                 "wall_time_s": job.limits.wall_time_s,
@@ -76,7 +77,8 @@ def decode_job(body: bytes) -> Job:
             files=_files(document),
             stdin=_bytes(document, "stdin", "stdin_encoding", ""),
             stdin_open=_typed(document, "stdin_open", bool, False),
-            args=_args(document),
+            args=_words(document, "args"),
+            compile_args=_words(document, "compile_args"),
             env=_env(document),
             limits=_limits(_typed(document, "limits", dict)),
             created_at=_number(document, "created_at", least=0),
@@ -104,7 +106,8 @@ def _compile_document(limits: CompileLimits | None) -> dict[str, Any]:
 
 def _file_document(file: SourceFile) -> dict[str, str]:
     content, encoding = _to_text(file.content)
-    return {"name": file.name, "content": content, "encoding": encoding}
+    mode = {"mode": "755"} if file.executable else {}
+    return {"name": file.name, "content": content, "encoding": encoding, **mode}
 
 
 # ------------------------------------------------------------------------- reading
@@ -174,7 +177,14 @@ def _file(one: object) -> SourceFile:
     name = _text(one, "name")
     if not NAME.fullmatch(name) or len(name.encode()) > NAME_BYTES_MAX:
         raise JobSchemaError("a file's name is no clean relative path")
-    return SourceFile(name, _bytes(one, "content", "encoding"))
+    return SourceFile(name, _bytes(one, "content", "encoding"), _executable(one))
+
+
+def _executable(one: Document) -> bool:
+    mode = one.get("mode", "644")
+    if mode not in {"644", "755"}:
+        raise JobSchemaError("a file's mode is neither 644 nor 755")
+    return bool(mode == "755")
 
 
 def _word(word: object, name: str) -> str:
@@ -184,8 +194,8 @@ def _word(word: object, name: str) -> str:
     return word
 
 
-def _args(document: Document) -> tuple[str, ...]:
-    return tuple(_word(one, "args") for one in _typed(document, "args", list, []))
+def _words(document: Document, name: str) -> tuple[str, ...]:
+    return tuple(_word(one, name) for one in _typed(document, name, list, []))
 
 
 def _env(document: Document) -> tuple[tuple[str, str], ...]:

@@ -12,4 +12,20 @@ printf '%(%s)T' -1 > "$HOME/.go-cache-trimmed"
 # Else each first use under a new HOME starts another process, which counts and reports.
 printf off > "$HOME/.config/go/telemetry/mode"
 
-exec /usr/bin/go "$@"
+[ "$1" = build ] || exec /usr/bin/go "$@"
+
+# A package that is not main builds too, to an archive: `go run` would say so.
+if /usr/bin/go "$@"; then
+    read -r -N 7 start 2> /dev/null < a.out || exit 0
+    [ "$start" = '!<arch>' ] || exit 0
+    echo 'package command-line-arguments is not a main package' >&2
+    exit 1
+else
+    code=$?
+    for file; do
+        if [[ $file == *.go ]] && grep -Eqs '^(import)?[[:space:]]*"C"' -- "$file"; then
+            echo "$file: import \"C\": cgo is not available here" >&2
+        fi
+    done
+    exit $code
+fi

@@ -1,4 +1,5 @@
-// Starts the compiler before there is a job, waits for one, then becomes `javac`.
+// Is `javac`, which also finds the class to start (MainClass). With arguments it compiles
+// at once; without any it starts before there is a job, and waits for one.
 //
 // The job comes on standard input as one frame: four bytes of length, most significant
 // first, then texts that each end with a NUL: the folder, how many arguments, these, and
@@ -9,10 +10,11 @@
 
 import com.sun.tools.javac.Main;
 import java.io.DataInputStream;
+import java.io.IOException;
 import java.io.OutputStream;
 import java.io.Writer;
 import java.net.URI;
-import java.util.Arrays;
+import java.nio.file.Path;
 import java.util.List;
 import javax.tools.FileObject;
 import javax.tools.ForwardingJavaFileManager;
@@ -45,20 +47,41 @@ final class CompileStarter {
 
     private CompileStarter() {}
 
-    /** `args`: given while the image is made, to compile at once what warms this up. */
+    /** `args`: the compiler's own; while the image is made, a first one says so. */
     public static void main(String[] args) throws Exception {
-        if (args.length > 0) {
+        List<String> given = List.of(args);
+        if (given.isEmpty()) {
+            given = await();
+        } else if (given.get(0).equals("--rehearse")) {
             rehearse();
-            Main.main(args);
+            given = given.subList(1, given.size());
         }
+        System.exit(compile(given));
+    }
+
+    private static int compile(List<String> given) throws IOException {
+        int code = Main.compile(given.toArray(String[]::new));
+        if (code == 0) {
+            MainClass.leave(Path.of(System.getProperty("user.dir")), sources(given));
+        }
+        return code;
+    }
+
+    private static List<String> sources(List<String> given) {
+        return given.stream()
+            .filter(text -> text.endsWith(".java") && !text.startsWith("-"))
+            .map(text -> text.startsWith("./") ? text.substring(2) : text)
+            .toList();
+    }
+
+    /** Waits for a job; returns what its command says behind this class's name. */
+    private static List<String> await() throws IOException {
         Thread.ofPlatform().daemon().start(CompileStarter::rehearseWhenQuiet);
         DataInputStream in = new DataInputStream(System.in);
         int length = in.readInt(); // an end here: the launcher has gone
         String[] texts = new String(in.readNBytes(length), "UTF-8").split("\0", -1);
-        int last = 2 + Integer.parseInt(texts[1]);
-        String[] given = Arrays.copyOfRange(texts, 3, last); // behind "javac"
-        Main.main(Arrays.stream(given).filter(text -> !text.startsWith("-J"))
-            .toArray(String[]::new));
+        List<String> words = List.of(texts).subList(2, 2 + Integer.parseInt(texts[1]));
+        return words.subList(words.indexOf("CompileStarter") + 1, words.size());
     }
 
     private static void rehearseWhenQuiet() {

@@ -179,7 +179,10 @@ def unpacked(job: Job, defaults: Any = None) -> tuple[dict[str, Any], bytes]:
 
 def test_a_job_is_sent_with_its_files_stdin_and_limits() -> None:
     job = make_job(
-        files=(SourceFile("main.py", b"print()"), SourceFile("a/b.py", b"\xff\0")),
+        files=(
+            SourceFile("main.py", b"print()"),
+            SourceFile("a/b.py", b"\xff\0", executable=True),
+        ),
         stdin=b"in",
         stdin_open=True,
         args=("x", "y z"),
@@ -189,6 +192,7 @@ def test_a_job_is_sent_with_its_files_stdin_and_limits() -> None:
     header, blobs = unpacked(job)
     assert header == {
         "files": [["main.py", 7], ["a/b.py", 2]],
+        "executable": ["a/b.py"],
         "stdin_open": True,
         "env": {"A": "1"},
         "processes": 7,

@@ -87,12 +87,12 @@ def test_what_the_broker_gets(gateway: Gateway) -> None:
     gateway.world.jobs.clear()
     files = [
         {"name": "b/data", "content": content, "encoding": "base64"},
-        {"name": "main.py", "content": ""},
+        {"name": "main.c", "content": ""},
     ]
     assert gateway.post({"language": "c", "files": files}).status_code == 202
     assert gateway.world.only_job().job.files == (
         SourceFile("b/data", b"\x00\xff"),
-        SourceFile("main.py", b""),
+        SourceFile("main.c", b""),
     )
 
 

@@ -103,7 +103,7 @@ def test_a_job_is_opened_or_refused(header: bytes, blobs: bytes) -> None:
         _, files, stdin = open_job(wire.pack_job(header, [blobs]))
     except (ValueError, LookupError, TypeError):
         return  # nothing is run, and the container ends
-    joined = b"".join(content for _, content in files or ())
+    joined = b"".join(content for _, content, _ in files or ())
     assert (joined + bytes(stdin.data)) == blobs
 
 
