@@ -418,7 +418,7 @@ class LanguageQueue(Actor):
         if entry.state == "running":
             self.tell(entry.container, CancelJob(job.id, job.language))
         else:
-            self._backlog.remove(job.client, job.id)
+            self._remove(entry)
         text = f"it was sent more than {STDIN_BYTES_MAX >> 20} MiB of stdin"
         self._finish(entry, JobResult(Outcome.INTERNAL_ERROR, message=text))
 
