@@ -60,15 +60,21 @@ class Ledger:
 class Hold:
     """The bytes that one answer keeps."""
 
-    __slots__ = ("_ledger", "_size", "client")
+    __slots__ = ("_is_released", "_ledger", "_size", "client")
 
     def __init__(self, ledger: Ledger, client: str) -> None:
         self._ledger = ledger
         self.client = client
         self._size = 0
+        self._is_released = False
 
     def resize(self, size: int) -> bool:
-        """Keep so many bytes from now on; False, and no change, if that is too many."""
+        """Keep so many bytes from now on; False, and no change, if that is too many.
+
+        So it is once this was released: nobody would release it a second time.
+        """
+        if self._is_released:
+            return False
         more = size - self._size
         if more and not self._ledger.change(self.client, more):
             return False
@@ -76,8 +82,9 @@ class Hold:
         return True
 
     def release(self) -> None:
-        """Keep nothing any more."""
+        """Keep nothing any more, whatever still comes."""
         self.resize(0)
+        self._is_released = True
 
 
 class AnswersFullError(Problem):

@@ -276,3 +276,18 @@ def test_a_long_replay_travels_in_pieces() -> None:
     chunks = stream(sink, 60, never, nothing, Encodings())
     assert len(next(chunks)) < 70_000
     chunks.close()  # type: ignore[attr-defined]
+
+
+def test_what_comes_behind_a_streams_end_is_not_kept() -> None:
+    # Given a stream that its client has left, which the relay has not heard of yet
+    ledger = Ledger(bytes_max=MIB, bytes_per_client_max=MIB)
+    sink = Sink(1024, Place(ledger, "a client", Turns()))
+    sink.go_live()
+    chunks = stream(sink, 60, never, nothing, Encodings())
+    next(chunks)
+    chunks.close()  # type: ignore[attr-defined]
+    # When the job goes on to write
+    event = JobEvent("j", 1, Output("run", "stdout", b"x" * 50_000))
+    assert not sink.deliver((NumberedEvent(1, event),))
+    # Then nothing counts as kept for the client
+    assert ledger.held("a client") == 0
