@@ -202,9 +202,9 @@ class Connection(WSGIHandler):
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
 
     def _send(self, data: bytes | bytearray) -> int:
-        """Return how much the socket has taken: mostly all."""
+        """Return how much the socket takes without a wait: mostly all."""
         try:
-            return int(self.socket.send(data))
+            return int(self.socket.send(data, 0, 0.0))  # type: ignore[call-arg]  # gevent
         except OSError:
             return 0  # it fails again, where that is looked at
 

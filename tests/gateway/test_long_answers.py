@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+from contextlib import suppress
 from http.client import HTTPResponse
+from socket import create_connection, create_server
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -16,6 +19,7 @@ from twins import HELLO, SUCCESS
 
 from actors.messages import Finished, JobEvent, NumberedEvent, Output, Started
 from gateway.config import GatewayConfig
+from gateway.connection import Connection
 from gateway.encodings import Encodings, encode_event
 from gateway.event_stream import EventParser
 from gateway.ledger import AnswersFullError, Ledger
@@ -225,6 +229,25 @@ def test_an_answer_that_nobody_takes_ends(end: str) -> None:
             wait_until_all_is_let_go()
             with pytest.raises(ConnectionResetError):
                 read_to_end(sock)
+
+
+def test_a_client_that_is_full_when_a_piece_begins_is_waited_for_no_longer() -> None:
+    # Given a server's socket that takes nothing more
+    listener = create_server(("127.0.0.1", 0))
+    client = create_connection(listener.getsockname())
+    ours, _ = listener.accept()
+    ours.settimeout(0)
+    with suppress(BlockingIOError):
+        while True:
+            ours.send(b"x" * MIB)
+    ours.settimeout(None)
+    # When a whole piece is to be sent
+    server = SimpleNamespace(config=GatewayConfig(secret=b"", send_timeout_s=0.05))
+    connection = Connection(ours, "", server)
+    connection.code, connection.headers_sent = 200, True
+    connection.response_use_chunked = False
+    with client, gevent.Timeout(5), pytest.raises(OSError, match="too slowly"):
+        connection.write(b"x" * 1000)
 
 
 def test_each_wait_is_bounded_and_all_are_by_what_was_taken() -> None:
