@@ -417,6 +417,8 @@ class Container(Actor):
 
     def stream_ended(self, message: StreamEnded) -> None:
         """The container has died under us."""
+        if self._link is None or message.container_id != self._link.attached.id:
+            return  # we have let go of that one already
         if self._state == "starting" or self._making:
             self._fail(message.reason)
             return
@@ -456,7 +458,7 @@ class Container(Actor):
         self._enter("busy")
         assert self._weight is not None  # noqa: S101 - it has been idle
         self._weight.reset()
-        self._run, self._tenant = message, job.client
+        self._run, self._tenant, self._begun = message, job.client, False
         self._unsent.append(JobEvent(job.id, message.attempt, Started()))
         self.set_timer("flush", STARTED_S)  # a quick job's output goes along with it
         memory_mb = self._first_memory_mb()
@@ -560,7 +562,6 @@ class Container(Actor):
             job.limits, self._defaults.language
         )
         self._to_runner(job_frame(job, self._defaults, others_wait, self._asks))
-        self._begun = False
         self._steps_left = 1 if self._defaults.language.compile is None else 2
         self._output_left = job.limits.output_kb * 1024
         self.set_timer("deadline", BEGIN_S)

@@ -594,9 +594,13 @@ class FramesReceived:
 
 @dataclass(frozen=True, slots=True)
 class StreamEnded:
-    """The attach stream is at its end: the container has died or babbled."""
+    """The attach stream is at its end: the container has died or babbled.
+
+    container_id: which it was; there may be another by now.
+    """
 
     reason: str
+    container_id: str
 
 
 @dataclass(frozen=True, slots=True)

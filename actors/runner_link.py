@@ -72,7 +72,7 @@ class RunnerLink:
             self._direct.join()
         if self.attached.stderr:
             log.warning("%s said: %r", self._name, self.attached.stderr)
-        self._tell(StreamEnded(reason or "stream ended"))
+        self._tell(StreamEnded(reason or "stream ended", self.attached.id))
 
     def _take(self, receive: Callable[[], bytes]) -> str:
         """Pass frames on to the end; returns what was wrong with them, if anything."""
@@ -99,7 +99,7 @@ class RunnerLink:
         """Read to the end, of which the attach stream's tells; or end it all."""
         reason = self._take(self.attached.receive_direct)
         if reason:
-            self._tell(StreamEnded(reason))
+            self._tell(StreamEnded(reason, self.attached.id))
 
     def _tell(self, message: object) -> bool:
         return not self._is_closed and send(self._owner, message)

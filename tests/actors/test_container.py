@@ -55,6 +55,7 @@ from actors.messages import (
     SlotFreed,
     SourceFile,
     Started,
+    StreamEnded,
 )
 from images import wire
 from images.catalog import Warm
@@ -873,6 +874,36 @@ def test_a_container_may_end_while_its_limit_is_being_set(box: Box) -> None:
     box.twin.die()
     box.engine.gate.set()
     box.assert_destroyed("died")
+
+
+def test_a_job_that_was_not_begun_has_no_end_by_the_time_of_the_one_before(
+    world: World, box: Box
+) -> None:
+    # Given a container in which a job has run, long ago
+    box.busy()
+    box.twin.say(wire.PHASE, {"phase": "run"})
+    box.twin.done()
+    world.clock.advance(LIMITS.wall_time_s)
+    box.idle()
+    # When it dies while the limit for the next one is being set
+    box.engine.gate.clear()
+    box.tell(make_run(limited(64, "j2")))
+    box.twin.die()
+    box.engine.gate.set()
+    # Then that one runs elsewhere
+    assert box.ends() == []
+    box.assert_destroyed("died")
+
+
+def test_the_end_of_a_container_is_not_that_of_the_one_made_after_it(box: Box) -> None:
+    """A limit can't be set because the container has died, which is told after that."""
+    box.idle()
+    box.engine.memory_fault = "no such container"
+    box.tell(make_run(limited(64)))
+    box.tell(StreamEnded("stream ended", box.twin.id))
+    assert box.ends() == []
+    box.engine.started[1].ready()
+    assert box.engine.started[1].take_kinds() == [wire.JOB]
 
 
 # --------------------------------------------------------------------- time limits

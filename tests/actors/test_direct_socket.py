@@ -185,7 +185,7 @@ def test_all_that_came_by_the_socket_comes_before_the_end() -> None:
     assert owner.take() == [
         FramesReceived(((wire.STDOUT, b"one"),)),
         FramesReceived(((wire.DONE, b"{}"),)),
-        StreamEnded("stream ended"),
+        StreamEnded("stream ended", runner.id),
     ]
 
 
