@@ -64,6 +64,11 @@ def memory_mb_of(limits: Limits, language: Language) -> int:
     return bounds_of(first, limits, language).memory_mb
 
 
+def most_memory_mb_of(limits: Limits, language: Language) -> int:
+    """Return the most memory that any step of a job may use."""
+    return max(memory_mb_of(limits, language), limits.memory_mb)
+
+
 def memory_changes(limits: Limits, language: Language) -> bool:
     """Tell whether a job's program has another bound on memory than its compiler."""
     return memory_mb_of(limits, language) != limits.memory_mb

@@ -25,7 +25,12 @@ import gevent
 
 from actors import cause
 from actors.actor import Actor, Context
-from actors.bounds import bounds_of, memory_changes, memory_mb_of
+from actors.bounds import (
+    bounds_of,
+    memory_changes,
+    memory_mb_of,
+    most_memory_mb_of,
+)
 from actors.cpu_weight import CpuWeight
 from actors.directory import send
 from actors.engine import EngineError, EngineRefusedError
@@ -38,6 +43,7 @@ from actors.messages import (
     ContainerReady,
     DeathExplained,
     EngineFailed,
+    GuestDispatched,
     JobEvent,
     JobFinished,
     JobResult,
@@ -459,6 +465,9 @@ class Container(Actor):
         assert self._weight is not None  # noqa: S101 - it has been idle
         self._weight.reset()
         self._run, self._tenant, self._begun = message, job.client, False
+        if message.is_guest:
+            most_mb = self._most_memory_mb()
+            self.tell(self._scheduler, GuestDispatched(self.name, most_mb))
         self._unsent.append(JobEvent(job.id, message.attempt, Started()))
         self.set_timer("flush", STARTED_S)  # a quick job's output goes along with it
         memory_mb = self._first_memory_mb()
@@ -471,8 +480,14 @@ class Container(Actor):
         """Return the memory for the job's first step; for all, if it can't change."""
         assert self._run is not None  # noqa: S101 - run_job set it
         limits, language = self._run.lease.job.limits, self._defaults.language
-        first_mb = memory_mb_of(limits, language)
-        return first_mb if self._can_change else max(first_mb, limits.memory_mb)
+        can_change = self._can_change
+        return (memory_mb_of if can_change else most_memory_mb_of)(limits, language)
+
+    def _most_memory_mb(self) -> int:
+        """Return the most memory that any step of the job may have."""
+        assert self._run is not None  # noqa: S101 - it has steps
+        limits = self._run.lease.job.limits
+        return most_memory_mb_of(limits, self._defaults.language)
 
     def _next_step(self) -> None:
         """The program may have another amount of memory than its compiler had."""
@@ -683,7 +698,7 @@ class Container(Actor):
             self._tell_idle()
         elif self._state == "busy" and self._run is not None:
             job = self._run.lease.job
-            busy = (self.name, self._language, job.client, job.limits.memory_mb)
+            busy = (self.name, self._language, job.client, self._most_memory_mb())
             self.tell(self._scheduler, ContainerBusy(*busy))
         else:
             self.tell(self._scheduler, SlotFreed(self.name))

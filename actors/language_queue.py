@@ -27,7 +27,6 @@ from actors.messages import (
     DispatchDeclined,
     EventBody,
     Finished,
-    GuestDispatched,
     JobControl,
     JobResult,
     JobsWaiting,
@@ -281,15 +280,13 @@ class LanguageQueue(Actor):
             return
         entry = self._entries[job_id]
         queued_s = self.now() - entry.since
-        run = RunJob(entry.lease, entry.attempt, queued_s, message.others_wait)
+        asks = message.others_wait, message.is_guest
+        run = RunJob(entry.lease, entry.attempt, queued_s, *asks)
         if self.tell(container, run):
             entry.state, entry.container = "running", container
             self._dispatched[container] = job_id
             for stdin in entry.stdin:
                 self.tell(container, stdin)
-            if message.is_guest:
-                memory_mb = entry.lease.job.limits.memory_mb
-                self.tell(self._scheduler, GuestDispatched(container, memory_mb))
         else:
             self._wait_again(entry)  # it died; its slot is freed by its death
         self._settle()

@@ -477,7 +477,7 @@ class DispatchJob:
 
 @dataclass(frozen=True, slots=True)
 class GuestDispatched:
-    """What memory a guest's job may have, in MB."""
+    """What memory a guest's job may have in any of its steps, in MB."""
 
     container: str
     memory_mb: int
@@ -502,6 +502,8 @@ class RunJob:
     """How long the job has waited, for its usage."""
     others_wait: bool = False
     """Whether jobs wait that could not be dispatched either, of whatever language."""
+    is_guest: bool = False
+    """Whether the scheduler wants to know what memory the job may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -546,7 +548,7 @@ class ContainerBusy:
     client: str
     """Whose job it is."""
     memory_mb: int
-    """What memory the job may have."""
+    """What memory the job may have in any of its steps."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -219,7 +219,7 @@ def budget_of(settings: Settings) -> Budget:
         settings.running_max,
         settings.guests_max,
         settings.guests_mb_max,
-        settings.caps.memory_mb,
+        max(settings.caps.memory_mb, settings.caps.compile.memory_mb),
         settings.pool.max,
     )
 

@@ -42,6 +42,7 @@ from actors.messages import (
     ContainerGone,
     ContainerIdle,
     ContainerReady,
+    GuestDispatched,
     JobEvent,
     JobFinished,
     JobResult,
@@ -685,6 +686,19 @@ def test_nobody_asks_where_compiler_and_program_have_the_same(world: World) -> N
     box.twin.say(wire.PHASE, {"phase": "compile"})
     box.twin.say(wire.NEXT)  # it has no business to
     assert not box.is_alive()
+
+
+@pytest.mark.parametrize(("memory_mb", "most_mb"), [(16, 256), (512, 512)])
+def test_what_a_guest_may_use_in_any_step_is_told(
+    world: World, memory_mb: int, most_mb: int
+) -> None:
+    box = Box(world, C).idle()
+    job = compiled(memory_mb=memory_mb)
+    box.tell(replace(make_run(job), is_guest=True))
+    assert box.scheduler.take() == [GuestDispatched(NAME, most_mb)]
+    # And a new scheduler hears the same
+    box.tell(ReportState())
+    assert box.scheduler.take() == [ContainerBusy(NAME, "c", "ann", most_mb)]
 
 
 def test_where_memory_cannot_change_both_steps_have_the_most(world: World) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from actor_world import settle
-from samples import LIMITS, make_job, make_lease
+from samples import make_job, make_lease
 
 from actors.acceptance import acceptance
 from actors.language_queue import LanguageQueue
@@ -22,7 +22,6 @@ from actors.messages import (
     EventsConfirmed,
     FindPosition,
     Finished,
-    GuestDispatched,
     JobDelivered,
     JobEvent,
     JobFinished,
@@ -222,11 +221,10 @@ def test_clients_take_turns(queue: Queue) -> None:
     assert [run.lease.job.id for run in runs] == ["a0", "a1", "b", "a2"]
 
 
-def test_what_a_guest_may_use_is_told(queue: Queue) -> None:
+def test_a_guests_container_is_told_to_say_what_it_may_use(queue: Queue) -> None:
     queue.deliver()
-    queue.forget()
     queue.tell(DispatchJob("one", "ann", is_guest=True))
-    assert queue.scheduler.take() == [GuestDispatched("one", LIMITS.memory_mb)]
+    assert [run.is_guest for run in queue.one.of(RunJob)] == [True]
 
 
 def test_with_nothing_to_run_the_container_is_given_back(queue: Queue) -> None:

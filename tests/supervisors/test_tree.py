@@ -33,9 +33,9 @@ from actors.messages import (
 )
 from images.catalog import Catalog
 from supervisors.service import Service
-from supervisors.settings_model import Pool, Settings
+from supervisors.settings_model import Caps, CompileCaps, Pool, Settings
 from supervisors.supervisor import Supervisor
-from supervisors.tree import LANGUAGES, ROOT, tree
+from supervisors.tree import LANGUAGES, ROOT, budget_of, tree
 
 if TYPE_CHECKING:
     from supervisors.child_spec import ChildSpec
@@ -213,6 +213,14 @@ def test_with_a_shared_broker_each_role_has_its_parts(role: str, parts: str) -> 
     engine = None if role == "gateway" else RunningEngineTwin()
     specs = tree(settings, CATALOG, engine, Log().start, {"python": "3.13"})
     assert [spec.name for spec in specs] == [*parts.split(), "gateway"]
+
+
+@pytest.mark.parametrize(("program", "compiler"), [(512, 2048), (2048, 512)])
+def test_a_job_may_have_what_its_program_or_its_compiler_may(
+    program: int, compiler: int
+) -> None:
+    caps = Caps(memory_mb=program, compile=CompileCaps(memory_mb=compiler))
+    assert budget_of(Settings(caps=caps)).job_mb_max == 2048
 
 
 def test_a_pool_without_warm_containers_grows_on_demand(world: World) -> None:
