@@ -274,15 +274,15 @@ class Container(Actor):
         elif kind == wire.READY and self._making:
             self._made()
         elif kind == wire.READY and self._state in {"starting", "scrubbing"}:
-            self._clean(json.loads(payload))
+            self._clean(_document(payload))
         elif kind == wire.PHASE and self._run is not None:
-            self._begin(_phase(json.loads(payload)["phase"]))
+            self._begin(_phase(_document(payload)["phase"]))
         elif kind == wire.NEXT and self._run is not None:
             self._next_step()
         elif kind == wire.DONE and self._state == "busy":
-            self._done(json.loads(payload))
+            self._done(_document(payload))
         elif kind == wire.DIRTY:
-            self._dirty(json.loads(payload))
+            self._dirty(_document(payload))
         else:
             self._retire("protocol")
 
@@ -751,6 +751,14 @@ class Container(Actor):
             stuck = self._retiring in STUCK
             self._engine.discard(self._link.attached, kill=stuck)
         self._weight = self._link = None
+
+
+def _document(payload: bytes) -> dict[str, Any]:
+    """Return what a frame says; raises ValueError or TypeError if that is nothing."""
+    document = json.loads(payload)
+    if not isinstance(document, dict):
+        raise TypeError("what is said has no names")
+    return document
 
 
 def _phase(said: object) -> Literal["compile", "run"]:
