@@ -37,7 +37,7 @@ knows that they will not be given a job in the same moment.
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict, defaultdict
+from collections import OrderedDict, defaultdict, deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from actors.actor import Actor, Context
@@ -72,6 +72,9 @@ SPOILS_S = 5.0
 """For so long after a container had to go its client leaves the last one to others."""
 SPOILERS_MAX = 10_000
 """Of whom that is remembered; beyond, who did it first is forgotten."""
+RENEW_S = 10.0
+"""A pool that has become smaller meanwhile, or pauses, starts no successor of what was
+retired for another client: then it is another's turn to go."""
 QUICK_S = 0.15
 """Where jobs or scrubs take longer, nobody counts on them to end in a moment."""
 
@@ -117,8 +120,8 @@ class Scheduler(Actor):
         self._spoilers: OrderedDict[tuple[str, str], float] = OrderedDict()
         """Language and client, and when a container had to go; the first is first."""
         self._served: defaultdict[str, LastServed] = defaultdict(LastServed)
-        self._renewing: Counter[str] = Counter()
-        """How many of a language's containers were retired for another client, whose
+        self._renewing: defaultdict[str, deque[float]] = defaultdict(deque)
+        """When a language's containers were retired for another client, of those whose
         successors are yet to come."""
         self._demand: defaultdict[str, Demand] = defaultdict(Demand)
         self._is_sampling = False
@@ -179,7 +182,7 @@ class Scheduler(Actor):
         if message.tenant:
             self._has_tenants = True
         elif self._renewing[language]:
-            self._renewing[language] -= 1
+            self._renewing[language].popleft()
         self._idle[language].add(message.container, self.now(), message.tenant)
         self._match()
 
@@ -312,11 +315,19 @@ class Scheduler(Actor):
         for language, turns in self._turns.items():
             idle = self._idle[language]
             if turns and idle and not idle.fresh:
-                room = max(self._slots.left, self._room_for_newcomers(turns))
-                wanted = min(len(turns), room)
-                while self._renewing[language] < wanted and idle:
-                    self._renewing[language] += 1
-                    self._retire(language, idle.foreign(turns), "tenant")
+                self._retire_foreign(language, turns, idle)
+
+    def _retire_foreign(
+        self, language: str, turns: Turns, idle: IdleContainers
+    ) -> None:
+        """Retire one for each that waits and for whom none is on its way."""
+        renewing = self._renewing[language]
+        while renewing and self.now() - renewing[0] >= RENEW_S:
+            renewing.popleft()
+        room = max(self._slots.left, self._room_for_newcomers(turns))
+        while len(renewing) < min(len(turns), room) and idle:
+            renewing.append(self.now())
+            self._retire(language, idle.foreign(turns), "tenant")
 
     def _retire(self, language: str, container: str, reason: str) -> None:
         self._idle[language].remove(container)
@@ -388,7 +399,7 @@ class Scheduler(Actor):
             wanted = 0
             if is_starved:
                 present = len(ages[language]) + len(self._cleaned[language])
-                present += self._renewing[language]
+                present += len(self._renewing[language])
                 missing = demand.missing(waiting, ages[language], present)
                 wanted = min(missing, waiting, free)
             self._grow(language, wanted)

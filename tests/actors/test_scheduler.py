@@ -24,7 +24,7 @@ from actors.messages import (
     StartTook,
     TrimIdle,
 )
-from actors.scheduler import AROUND_S, HEAR_S, SPOILS_S, WAKE_S, Scheduler
+from actors.scheduler import AROUND_S, HEAR_S, RENEW_S, SPOILS_S, WAKE_S, Scheduler
 from actors.slots import Budget
 
 if TYPE_CHECKING:
@@ -541,6 +541,19 @@ def test_one_other_job_costs_one_container_of_another_client(plan: Plan) -> None
     plan.idle(1)
     assert plan.matched() == [("bob", 1)]
     assert retired(plan) == [1]
+
+
+def test_a_successor_that_does_not_come_is_not_waited_for_for_ever(plan: Plan) -> None:
+    # Given a pool that has become smaller in the moment in which one was retired
+    owned(plan, "ann", 1, 2, 3)
+    plan.come("bob")
+    plan.tell(ContainerGone(box(1), "python"))
+    plan.world.clock.advance(RENEW_S + 1)
+    # Then it is another one's turn, and that one's successor is good for bob
+    assert retired(plan) == [1, 2]
+    plan.tell(ContainerGone(box(2), "python"))
+    plan.idle(2)
+    assert plan.matched() == [("bob", 2)]
 
 
 def test_who_waits_for_a_container_does_not_hold_up_whose_is_there(
