@@ -28,7 +28,7 @@ _QUOTE = b'"'
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a document may have: texts, and bytes beside them."""
+    """What a document may have: texts, as many commas, and bytes beside the texts."""
 
     texts_max: int
     beside_bytes_max: int
@@ -43,6 +43,7 @@ class _Cutter:
         self._slices = slices
         self._name = secrets.token_hex(16)  # nobody can have written it
         self._beside = 0
+        self._commas = 0
         self.rest: list[bytes] = []
         """The document, with something short in the place of each long text."""
         self.long: dict[str, bytes | None] = {}
@@ -63,6 +64,9 @@ class _Cutter:
         self._beside += len(beside)
         if self._beside > self._bounds.beside_bytes_max:
             raise _too_many("bytes beside its texts", self._bounds.beside_bytes_max)
+        self._commas += beside.count(b",")
+        if self._commas > self._bounds.texts_max:
+            raise _too_many("commas between its values", self._bounds.texts_max)
         self.rest.append(beside)
 
     def _text(self, at: int) -> int:

@@ -82,6 +82,7 @@ def test_what_is_not_json(body: bytes) -> None:
     [
         ({f"{n}": 0 for n in range(101)}, "100 texts"),
         ([0] * 1001, "1000 bytes beside"),
+        ([0] * 102, "100 commas"),
         ([LONG] * 2, "131072 bytes in texts beside"),
     ],
 )
