@@ -57,6 +57,8 @@ def _is_local(environ: Mapping[str, Any]) -> bool:
         _is_loopback(str(environ.get("REMOTE_ADDR", "")))
         and _is_loopback(_host(str(environ.get("HTTP_HOST", ""))))
         and "HTTP_ORIGIN" not in environ  # a page of another site that may ask
+        # as nginx asks, with the name of whom it asks and no header of its own
+        and environ.get("SERVER_PROTOCOL") != "HTTP/1.0"
         and not any(name.startswith(_PROXY_HEADERS) for name in environ)
     )
 

@@ -84,6 +84,7 @@ def test_a_client_on_this_machine_needs_no_key(address: str, host: str) -> None:
         {"HTTP_HOST": "evil.example:8000"},
         {"HTTP_HOST": ""},
         {"HTTP_ORIGIN": "https://learn.example"},
+        {"SERVER_PROTOCOL": "HTTP/1.0"},
     ],
 )
 def test_whoever_comes_from_elsewhere_needs_the_key(more: dict[str, str]) -> None:
