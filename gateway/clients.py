@@ -25,6 +25,8 @@ _log = logging.getLogger(__name__)
 _BUCKET_TIMEOUT_S = 5.0
 """With a thousand new clients at once a bucket answers late, but it does answer."""
 _IPV6_PREFIX = 64
+_PROXIES_MAX = 16
+"""One behind the other; what they were told beyond that is no address."""
 
 
 def client_key(environ: Mapping[str, Any], proxies: Sequence[IpNetwork] = ()) -> str:
@@ -53,7 +55,7 @@ def _beyond_proxies(environ: Mapping[str, Any], proxies: Sequence[IpNetwork]) ->
     written. What is no address ends the walk at the one before it.
     """
     address = str(environ.get("REMOTE_ADDR", ""))
-    claimed = str(environ.get("HTTP_X_FORWARDED_FOR", "")).split(",")
+    claimed = str(environ.get("HTTP_X_FORWARDED_FOR", "")).rsplit(",", _PROXIES_MAX)
     while claimed and is_proxy(address, proxies):
         before = claimed.pop().strip()
         if _parsed(before) is None:

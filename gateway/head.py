@@ -21,6 +21,8 @@ _HEAD_BYTES_MAX = 32768
 _NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _FIELD = re.compile(rf"({_NAME}):([\t -~\x80-\xff]*)\r?\n")
 _REQUEST_LINE = re.compile(rf"{_NAME} ([!-~]+) HTTP/1\.[0-9]\r?\n")
+_WORDS_MAX = 32
+"""Of a list in a field: who sends more is not heard to its end."""
 _USUAL_CHARS_MAX = 64
 _OWN_KEYS = {"CONTENT_TYPE", "CONTENT_LENGTH"}
 """What the environment has without a prefix (PEP 3333)."""
@@ -66,8 +68,7 @@ class Head:
         if name not in self._first:
             return False
         values = (value for known, value in self._fields if known.lower() == name)
-        words = ",".join(values).lower().split(",")
-        return any(word.strip("\t ") == token for word in words)
+        return token in words_of(",".join(values).lower())
 
     def is_repeated(self, *names: str) -> bool:
         """Tell whether there is more than one field of one of these names."""
@@ -90,6 +91,11 @@ def _key(name: str) -> str:
 
 _usual_key = lru_cache(maxsize=256)(_key)
 """Names are the client's: so few, and none so long, that remembering them matters."""
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of a list (RFC 9110, section 5.6.1); of many, the first."""
+    return [word.strip("\t ") for word in text.split(",", _WORDS_MAX)[:_WORDS_MAX]]
 
 
 def is_field(line: bytes) -> bool:

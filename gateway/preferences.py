@@ -9,6 +9,7 @@ import re
 import secrets
 from typing import TYPE_CHECKING, Any
 
+from gateway.head import words_of
 from gateway.problems import Problem
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ def wait_seconds(environ: Mapping[str, Any], wait_s_max: int) -> int:
 
     A preference that can't be understood is ignored, as RFC 7240 wants it.
     """
-    for preference in environ.get("HTTP_PREFER", "").split(","):
-        match = _WAIT.fullmatch(preference.strip())
+    for preference in words_of(environ.get("HTTP_PREFER", "")):
+        match = _WAIT.fullmatch(preference)
         if match is not None:
             return min(int(match[1] or match[2]), wait_s_max)
     return 0

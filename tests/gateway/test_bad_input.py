@@ -150,6 +150,10 @@ def test_query_values(gateway: Gateway) -> None:
     assert_problem(gateway.get("/v1/jobs/x?encoding=rot13"), 422, "invalid")
     answer = gateway.request("POST", "/v1/jobs/x/stdin?end=yes")
     assert_problem(answer, 422, "invalid")
+    many = "a&" * 1000
+    for method, path in (("GET", ""), ("GET", "/events"), ("POST", "/stdin")):
+        answer = gateway.request(method, f"/v1/jobs/x{path}?{many}")
+        assert_problem(answer, 400, "bad_request")
 
 
 def test_the_service_still_takes_jobs(gateway: Gateway) -> None:

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from gateway.head import Head, is_request_line, read_head
+from gateway.head import Head, is_request_line, read_head, words_of
 
 LONG = "X-" + "a" * 5000
 
@@ -40,6 +40,11 @@ def test_a_list_is_searched_in_all_fields_of_its_name() -> None:
     assert all(head.has_token("connection", word) for word in ("te", "close", "x"))
     assert not head.has_token("connection", "clo")
     assert not head.has_token("expect", "x")
+
+
+def test_of_a_long_list_the_first_words_are_looked_at() -> None:
+    assert words_of(" a ,\tb\t,,c d") == ["a", "b", "", "c d"]
+    assert len(words_of("," * 30_000)) < 100
 
 
 @pytest.mark.parametrize(
