@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Literal
 
 from actors.actor import Actor, Context
@@ -80,7 +81,7 @@ class EventRelay(Actor):
         self._result_ttl_s = result_ttl_s
         self._bytes_max = bytes_max
         self._logs: dict[str, JobLog] = {}
-        self._ended: dict[str, None] = {}
+        self._ended: OrderedDict[str, None] = OrderedDict()
         """In the order of their ends."""
         self._held = Holdings()
         self._expired = Tombstones(tombstones_max)

@@ -6,6 +6,7 @@ others have, but only his own. Among one client's, the oldest goes first.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass, field
 
 STEPS = 16
@@ -17,7 +18,9 @@ class _Holder:
     size: int = 0
     level: int | None = None
     """None as long as it has nothing that could go."""
-    loose: dict[str, None] = field(default_factory=dict)
+    loose: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    """Ordered, as whoever stands in line here: of a plain dict the first is looked for
+    behind all gaps, and ten thousand that go one by one take 50 ms."""
 
 
 class Holdings:
@@ -29,7 +32,7 @@ class Holdings:
     def __init__(self) -> None:
         self.total = 0
         self._holders: dict[str, _Holder] = {}
-        self._levels: dict[int, dict[str, _Holder]] = {}
+        self._levels: dict[int, OrderedDict[str, _Holder]] = {}
 
     def grow(self, client: str, size: int) -> None:
         """Count so much more of this client, or less."""
@@ -66,7 +69,7 @@ class Holdings:
             self._leave(client, holder)
             holder.level = level
             if level is not None:
-                self._levels.setdefault(level, {})[client] = holder
+                self._levels.setdefault(level, OrderedDict())[client] = holder
         if not holder.size and not holder.loose:
             del self._holders[client]
 

@@ -10,7 +10,7 @@ have open.
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from typing import TYPE_CHECKING
 
 import gevent
@@ -34,7 +34,7 @@ class Turns:
     """Owns who waits for a turn. One short greenlet gives them while there are some."""
 
     def __init__(self) -> None:
-        self._waiting: dict[str, deque[Callable[[], object]]] = {}
+        self._waiting: OrderedDict[str, deque[Callable[[], object]]] = OrderedDict()
         """By client; who stands first is next."""
         self._is_at_work = False
         self._window_began = 0.0
@@ -94,8 +94,7 @@ class Turns:
                 return
 
     def _next(self) -> Callable[[], object]:
-        client = next(iter(self._waiting))
-        wakes = self._waiting.pop(client)
+        client, wakes = self._waiting.popitem(last=False)
         wake = wakes.popleft()
         if wakes:
             self._waiting[client] = wakes  # behind all others

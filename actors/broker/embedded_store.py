@@ -6,6 +6,7 @@ outlives its connections, but not the process.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from operator import itemgetter
@@ -64,7 +65,7 @@ class EmbeddedStore:
         self._bytes_max = bytes_max
         self._jobs: dict[str, dict[str, Job]] = {}
         self._known: dict[str, Known] = {}
-        self._ended: dict[str, None] = {}
+        self._ended: OrderedDict[str, None] = OrderedDict()
         """In the order of their ends."""
         self._held = Holdings()
         self._remembered = Tombstones(remembered_max)
