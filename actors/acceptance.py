@@ -31,7 +31,7 @@ def acceptance(job: Job) -> Accepted:
 
 def size_of(job: Job) -> int:
     """Return about how many bytes a job holds."""
-    words = (*job.args, *(word for pair in job.env for word in pair))
+    words = (*job.args, *job.compile_args, *(word for pair in job.env for word in pair))
     contents = sum(len(file.content) for file in job.files) + len(job.stdin)
     return JOB_BYTES + contents + sum(map(len, words))
 

@@ -8,6 +8,8 @@ and of every end.
 
 from __future__ import annotations
 
+import time
+from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from actors.acceptance import digest, size_of
@@ -15,6 +17,7 @@ from actors.shares import Shares
 from metrics import instruments
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Literal
 
     from actors.messages import Accepted, Job
@@ -26,12 +29,20 @@ class Admission:
     share: see `Shares`; it holds for the number of a language's jobs and for the bytes.
     """
 
-    def __init__(self, jobs_max: int, bytes_max: int, share: float) -> None:
+    def __init__(
+        self,
+        jobs_max: int,
+        bytes_max: int,
+        share: float,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._jobs_max = jobs_max
         self._share = share
         self._bytes = Shares(bytes_max, share)
         self._numbers: dict[str, Shares] = {}
-        self._jobs: dict[str, Accepted] = {}
+        self._jobs: OrderedDict[str, tuple[float, Accepted]] = OrderedDict()
+        """With when each was added, in that order."""
+        self._now = now
 
     def refusal(self, job: Job) -> Literal["queue_full", "client_full"] | None:
         """Tell why the job can't be taken; None when it can."""
@@ -48,18 +59,30 @@ class Admission:
     def add(self, job_id: str, job: Accepted) -> None:
         """Count the job until it is removed, whether or not it could be refused."""
         if job_id not in self._jobs:
-            self._jobs[job_id] = job
+            self._jobs[job_id] = self._now(), job
             self._of(job.language).take(job.client, 1)
             self._bytes.take(job.client, job.size)
             self._show()
 
     def remove(self, job_id: str) -> None:
         """The job has ended, or was not taken."""
-        job = self._jobs.pop(job_id, None)
+        _, job = self._jobs.pop(job_id, (0.0, None))
         if job is not None:
             self._of(job.language).give_back(job.client, 1)
             self._bytes.give_back(job.client, job.size)
             self._show()
+
+    def forget(self, age_s: float) -> None:
+        """Count no longer what was added so long ago, whatever has become of it.
+
+        Its end may never be told: somebody may have emptied its queue by hand.
+        """
+        limit = self._now() - age_s
+        while self._jobs:
+            job_id, (added_at, _) = next(iter(self._jobs.items()))
+            if added_at > limit:
+                return
+            self.remove(job_id)
 
     def _of(self, language: str) -> Shares:
         shares = self._numbers.get(language)

@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
 MIB = 1 << 20
 SWEEP_S = 5.0
+UNHEARD_S = 3600.0
+"""And twice the time of results: a job that long without an end counts for nobody. By
+then the stream may have forgotten it, and a gateway that starts does not know it."""
 AWAITED_MAX = 10_000
 AWAIT_S = 10.0
 """Whoever waits for an unknown job has given up after so long."""
@@ -239,6 +242,8 @@ class EventRelay(Actor):
     def time_out(self, name: str) -> None:
         """Expire by age."""
         self._settle()
+        if self._admission is not None:
+            self._admission.forget(2 * self._result_ttl_s + UNHEARD_S)
         now = self.now()
         self._awaited = {
             job_id: waiting

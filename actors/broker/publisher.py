@@ -238,11 +238,11 @@ class AmqpPublisher(AmqpConnection):
 
     def _send_job(self, pending: PendingJob) -> None:
         job = pending.job
-        if self._admission is not None:
-            self._admission.add(job.id, acceptance(job))
         address = "", queue_of(job.language)
         self._send(pending, address, encode_job(job), type="job", message_id=job.id)
         self._jobs[job.id] = self._tag
+        if self._admission is not None:  # once it is where `_refuse` will find it
+            self._admission.add(job.id, acceptance(job))
 
     def _settle_job(self, pending: PendingJob, *, taken: bool) -> None:
         if not taken:

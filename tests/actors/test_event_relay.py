@@ -10,7 +10,7 @@ from samples import make_job
 
 from actors.acceptance import acceptance
 from actors.admission import Admission
-from actors.event_relay import AWAIT_S, SWEEP_S, EventRelay
+from actors.event_relay import AWAIT_S, SWEEP_S, UNHEARD_S, EventRelay
 from actors.job_log import EVENT_BYTES
 from actors.messages import (
     Accepted,
@@ -683,3 +683,21 @@ def test_the_stream_tells_which_jobs_are_unfinished(world: World) -> None:
     assert admission.refusal(make_job(client="b")) is None
     relay.emit(END, job_id="j0")
     assert admission.refusal(make_job(client="a")) is None
+
+
+def test_a_job_whose_end_nobody_tells_of_counts_not_for_ever(world: World) -> None:
+    # Given a client with as many jobs as it may have, all lost with their queue
+    admission = Admission(4, 1_000_000, 0.5, world.clock.now)
+    relay = Relay(world, admission=admission)
+    for number in range(2):
+        relay.emit(acceptance(make_job(client="a")), job_id=f"j{number}")
+    # When the stream does not go back to them any more
+    age_s = 2 * TTL_S + UNHEARD_S
+    world.clock.advance(age_s - SWEEP_S)
+    relay.emit(acceptance(make_job(client="a")), job_id="j2")
+    assert admission.refusal(make_job(client="a")) == "client_full"
+    world.clock.advance(2 * SWEEP_S)
+    # Then only the newer one counts
+    assert admission.refusal(make_job(client="a")) is None
+    relay.emit(acceptance(make_job(client="a")), job_id="j3")
+    assert admission.refusal(make_job(client="a")) == "client_full"
