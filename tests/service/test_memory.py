@@ -173,6 +173,7 @@ def test_a_program_has_what_was_asked_for_and_no_more(
 def test_more_than_was_asked_for_does_not_pass(api: Api, memory_mb: int) -> None:
     source = "import sys\nb = b'1' * (int(sys.argv[1]) << 20)\nprint('done')"
     limits = {"memory_mb": memory_mb}
-    for much, outcome in ((-2, "success"), (2, "out_of_memory"), (29, "out_of_memory")):
+    # What the interpreter itself has changed of its own counts, too.
+    for much, outcome in ((-4, "success"), (2, "out_of_memory"), (29, "out_of_memory")):
         result = api.run("python", source, args=[str(memory_mb + much)], limits=limits)
         assert result.outcome == outcome, (much, result.document)
