@@ -89,6 +89,7 @@ class Worker(RuleBasedStateMachine):
                 "pool": Pool(warm=warm, max=POOL_MAX),
                 "running_max": RUNNING_MAX,
                 "guests_max": GUESTS_MAX,
+                "guests_mb_max": 1,  # the first may come in any case
                 "attempts_max": ATTEMPTS_MAX,
             }
         )

@@ -43,3 +43,20 @@ def test_programs_that_sleep_keep_no_other_client_waiting(
     for job_id in sleepers:
         one.cancel(job_id)
     assert states == ["running", "running", "queued", "queued"]
+
+
+def test_another_clients_job_costs_one_container_of_the_first() -> None:
+    small = {"pool__warm": 3, "pool__max": 3, "reuse": "tenant", "guests_max": 0}
+    with ServiceProcess(languages="python", running_max=3, **small) as service:
+        one, other = Api(service.port, "127.0.0.2"), service.api
+        # Given as many containers of one client as there are
+        jobs = [one.submit("python", SLEEPER, limits=LONG) for _ in range(3)]
+        with ExitStack() as stack:
+            for job_id in jobs:
+                stack.enter_context(one.follow(job_id)).until("stdout", "up")
+        for job_id in jobs:
+            one.cancel(job_id)
+        service.wait_settled("python", 3)
+        assert other.run("python", "print('hello')").text == "hello\n"
+        name = "warmbox_container_retirements_total"
+        assert service.api.metric(name, language="python", reason="tenant") == 1
