@@ -145,6 +145,17 @@ def test_a_job_comes_out_as_it_went_in_and_fits_the_schema(job: Job) -> None:
     assert VALIDATOR.is_valid(json.loads(body))
 
 
+@pytest.mark.parametrize(
+    "one", [b"\x01", b"\n", b'"', "ä".encode(), "\U0001f600".encode()]
+)
+def test_a_large_content_is_written_about_as_long_as_it_is(one: bytes) -> None:
+    content = one * 100_000
+    job = make_job(stdin=content)
+    body = encode_job(job)
+    assert len(body) < 1.5 * len(content)
+    assert decode_job(body) == job
+
+
 @given(st.binary() | json_values.map(lambda value: json.dumps(value).encode()))
 def test_anything_else_is_refused_with_a_reason(body: bytes) -> None:
     with pytest.raises(JobSchemaError, match=r"."):
