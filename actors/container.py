@@ -227,12 +227,14 @@ class Container(Actor):
 
     def engine_failed(self, message: EngineFailed) -> None:
         """Docker could not: the pool waits before it tries again."""
-        if self._making and not message.refused:
+        if self._making and not message.refused and not self._retiring:
             self._give_back("failed")  # Docker is away, of which the pool will hear
         else:
             self._fail(message.reason)
 
     def _fail(self, reason: str) -> None:
+        if self._retiring:
+            return  # for a reason that was heard just before
         if self._making:
             self._refuse(reason)
             return

@@ -857,6 +857,18 @@ def test_a_job_whose_memory_lets_no_container_start_ends_and_hurts_nobody(
     box.assert_destroyed("memory")
 
 
+def test_a_container_that_is_dirty_and_dies_at_once_has_failed_once(box: Box) -> None:
+    """Its death is told before the actor has ended for its verdict."""
+    box.idle()
+    box.engine.memory_fault = "not supported"
+    box.tell(make_run(limited(16)))
+    box.engine.started[1].put(wire.DIRTY, {"reason": "oom", "out_of_memory": True})
+    box.engine.started[1].die()
+    assert [end.outcome for end in box.ends()] == [Outcome.OUT_OF_MEMORY]
+    assert box.pool.of(ContainerFailed) == []
+    box.assert_destroyed("memory")
+
+
 def test_a_job_whose_memory_docker_refuses_ends_and_hurts_nobody(box: Box) -> None:
     box.idle()
     box.engine.gate.clear()
