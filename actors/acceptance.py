@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
@@ -31,11 +32,15 @@ def acceptance(job: Job) -> Accepted:
 
 def size_of(job: Job) -> int:
     """Return about how many bytes a job holds."""
-    words = (*job.args, *job.compile_args, *(word for pair in job.env for word in pair))
-    contents = sum(len(file.content) for file in job.files) + len(job.stdin)
-    return JOB_BYTES + contents + sum(map(len, words))
+    size = JOB_BYTES + len(job.stdin)
+    for file in job.files:
+        size += len(file.content)
+    for words in (job.args, job.compile_args, *job.env):  # mostly there are none
+        size += sum(map(len, words))
+    return size
 
 
+@lru_cache(maxsize=1024)
 def digest(client: str) -> str:
     """Return a name for the client that is short, however long its own is.
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from actors.acceptance import digest, size_of
 from actors.shares import Shares
-from metrics import instruments
+from metrics.fill import Fill
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,14 +47,9 @@ class Admission:
     def refusal(self, job: Job) -> Literal["queue_full", "client_full"] | None:
         """Tell why the job can't be taken; None when it can."""
         client = digest(job.client)
-        for shares, amount in (
-            (self._of(job.language), 1),
-            (self._bytes, size_of(job)),
-        ):
-            refusal = shares.refusal(client, amount)
-            if refusal is not None:
-                return "queue_full" if refusal == "full" else refusal
-        return None
+        refusal = self._of(job.language).refusal(client, 1)
+        refusal = refusal or self._bytes.refusal(client, size_of(job))
+        return "queue_full" if refusal == "full" else refusal
 
     def add(self, job_id: str, job: Accepted) -> None:
         """Count the job until it is removed, whether or not it could be refused."""
@@ -91,9 +86,10 @@ class Admission:
         return shares
 
     def _show(self) -> None:
-        _JOBS_FILL.set(max(shares.fill for shares in self._numbers.values()))
-        _BYTES_FILL.set(self._bytes.fill)
+        most = max([shares.used for shares in self._numbers.values()])
+        _JOBS_FILL.show(most / self._jobs_max)
+        _BYTES_FILL.show(self._bytes.fill)
 
 
-_JOBS_FILL = instruments.bound_fill.labels("queue_max")
-_BYTES_FILL = instruments.bound_fill.labels("queue_mb_max")
+_JOBS_FILL = Fill("queue_max")
+_BYTES_FILL = Fill("queue_mb_max")

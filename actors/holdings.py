@@ -18,6 +18,9 @@ class _Holder:
     size: int = 0
     level: int | None = None
     """None as long as it has nothing that could go."""
+    least: int = 0
+    below: int = 0
+    """The sizes that are of this level, while it has one."""
     loose: OrderedDict[str, None] = field(default_factory=OrderedDict)
     """Ordered, as whoever stands in line here: of a plain dict the first is looked for
     behind all gaps, and ten thousand that go one by one take 50 ms."""
@@ -64,14 +67,19 @@ class Holdings:
 
     def _settle(self, client: str, holder: _Holder) -> None:
         """Have the client stand where its share belongs."""
-        level = level_of(holder.size) if holder.loose else None
-        if level != holder.level:
-            self._leave(client, holder)
-            holder.level = level
-            if level is not None:
-                self._levels.setdefault(level, OrderedDict())[client] = holder
-        if not holder.size and not holder.loose:
+        if holder.loose:
+            if not holder.least <= holder.size < holder.below:
+                self._leave(client, holder)
+                self._enter(client, holder)
+            return
+        self._leave(client, holder)
+        if not holder.size:
             del self._holders[client]
+
+    def _enter(self, client: str, holder: _Holder) -> None:
+        level = holder.level = level_of(holder.size)
+        holder.least, holder.below = sizes_of(level)
+        self._levels.setdefault(level, OrderedDict())[client] = holder
 
     def _leave(self, client: str, holder: _Holder) -> None:
         if holder.level is not None:
@@ -79,9 +87,17 @@ class Holdings:
             del holders[client]
             if not holders:
                 del self._levels[holder.level]
+            holder.level, holder.least, holder.below = None, 0, 0
 
 
 def level_of(size: int) -> int:
     """Return a number that grows with the size, by `STEPS` with each doubling."""
     shift = max(size.bit_length() - STEPS.bit_length(), 0)
     return shift * STEPS + (size >> shift)
+
+
+def sizes_of(level: int) -> tuple[int, int]:
+    """Return the least size of a level, and the next one's."""
+    shift = max(level // STEPS - 1, 0)
+    least = level - shift * STEPS << shift
+    return least, least + (1 << shift)

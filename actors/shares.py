@@ -5,7 +5,6 @@ A plain object, for whoever owns what is bounded.
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Literal
 
 Refusal = Literal["full", "client_full"]
@@ -23,7 +22,7 @@ class Shares:
     def __init__(self, most: int, share: float) -> None:
         self._most = most
         self._share = share
-        self._taken: Counter[str] = Counter()
+        self._taken: dict[str, int] = {}
         self.used = 0
 
     def refusal(self, client: str, amount: int) -> Refusal | None:
@@ -37,14 +36,16 @@ class Shares:
     def take(self, client: str, amount: int) -> None:
         """Count it as the client's, whether or not it could be refused."""
         self.used += amount
-        self._taken[client] += amount
+        self._taken[client] = self._taken.get(client, 0) + amount
 
     def give_back(self, client: str, amount: int) -> None:
         """Count it as nobody's again."""
         self.used -= amount
-        self._taken[client] -= amount
-        if not self._taken[client]:
-            del self._taken[client]
+        left = self._taken.get(client, 0) - amount
+        if left:
+            self._taken[client] = left
+        else:
+            self._taken.pop(client, None)
 
     @property
     def fill(self) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from actors.shares import Shares
-from metrics import instruments
+from metrics.fill import Fill
 
 if TYPE_CHECKING:
     from actors.job_log import JobLog
@@ -49,7 +49,7 @@ class StdinRoom:
             self._show()
 
     def _show(self) -> None:
-        _FILL.set(self._shares.fill)
+        _FILL.show(self._shares.fill)
 
 
-_FILL = instruments.bound_fill.labels("http.stdins_mb_max")
+_FILL = Fill("http.stdins_mb_max")

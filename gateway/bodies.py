@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from actors.shares import Shares
 from gateway.problems import Problem
-from metrics import instruments
+from metrics.fill import Fill
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from typing import Self
 
 TOKEN_BYTES = 262_144
 """For so much of a body there is one token to pay, and for what is begun of it."""
@@ -27,7 +27,7 @@ class Bodies:
 
     def __init__(self, bytes_max: int, share: float) -> None:
         self._shares = Shares(bytes_max, share)
-        self._fill = instruments.bound_fill.labels("http.bodies_mb_max")
+        self._fill = Fill("http.bodies_mb_max")
 
     def take(self, client: str, size: int) -> None:
         """Count bytes, before there are any; a Problem when they are too many."""
@@ -37,24 +37,19 @@ class Bodies:
             case "client_full":
                 raise _client_full("You are sending too much at once.")
         self._shares.take(client, size)
-        self._fill.set(self._shares.fill)
+        self._fill.show(self._shares.fill)
 
     def give_back(self, client: str, size: int) -> None:
         """Count them no longer."""
         self._shares.give_back(client, size)
-        self._fill.set(self._shares.fill)
+        self._fill.show(self._shares.fill)
 
-    @contextmanager
-    def intake(self, client: str, pay: Callable[[], object]) -> Iterator[Intake]:
-        """Hold a body of the client's as long as this goes on.
+    def intake(self, client: str, pay: Callable[[], object]) -> Intake:
+        """Hold a body of the client's, as long as the `with` of this goes on.
 
         pay: takes one more token, or raises the Problem that there is none.
         """
-        intake = Intake(self, client, pay)
-        try:
-            yield intake
-        finally:
-            self.give_back(client, intake.size)
+        return Intake(self, client, pay)
 
 
 class Intake:
@@ -67,6 +62,12 @@ class Intake:
         self._client = client
         self._pay = pay
         self.size = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bodies.give_back(self._client, self.size)
 
     def announce(self, size: int) -> None:
         """Make room for all of it; it has been paid for."""

@@ -74,7 +74,7 @@ def importers(package: str) -> set[str]:
 
 # ---------------------------------------------------------------------- directions
 
-FACTS = ("metrics.instruments", "metrics.live")
+FACTS = ("metrics.instruments", "metrics.fill", "metrics.live")
 """Where the owners of facts write them."""
 ALLOWED = {
     "actors": ("actors", "images.wire", "images.catalog", "images.heap", *FACTS),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.holdings import STEPS, Holdings, level_of
+from actors.holdings import STEPS, Holdings, level_of, sizes_of
 from actors.tombstones import Tombstones
 
 
@@ -46,6 +46,13 @@ def test_levels_grow_with_sizes_and_tell_large_differences(a: int, b: int) -> No
     assert level_of(small) <= level_of(large)
     if large > small * (1 + 2 / STEPS) + 1:
         assert level_of(small) < level_of(large)
+
+
+@given(st.integers(0, 1 << 40))
+def test_a_level_knows_its_sizes(size: int) -> None:
+    least, below = sizes_of(level_of(size))
+    assert least <= size < below
+    assert level_of(least) == level_of(below - 1) < level_of(below)
 
 
 changes = st.tuples(st.integers(0, 5), st.integers(1, 1000), st.booleans())
