@@ -35,6 +35,8 @@ def client_key(environ: Mapping[str, Any], proxies: Sequence[IpNetwork] = ()) ->
     One host easily has a whole /64 of addresses. A header that claims another address
     is believed as far as a proxy of ours has written it.
     """
+    if not proxies:
+        return host_of(str(environ.get("REMOTE_ADDR", "")))
     return host_of(_beyond_proxies(environ, proxies))
 
 

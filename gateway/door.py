@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -27,6 +28,10 @@ ANY = "*"
 _OPEN_PATHS = {"/healthz"}
 """Says nothing, and is asked by names that nobody has listed."""
 _SHOWN_CHARS_MAX = 100
+_HOSTS_KEPT = 256
+"""Of so many hosts that were asked for it is kept whether they are known."""
+_HOST_CHARS_MAX = 300
+"""Of longer ones it isn't: no name has more than 253 (RFC 1035)."""
 _LOADS = {"GET", "HEAD"}
 _EXPOSED = "Location, Preference-Applied, RateLimit, RateLimit-Policy, Retry-After"
 _PREFLIGHT = {
@@ -51,33 +56,38 @@ class Door:
     def __init__(self, config: GatewayConfig) -> None:
         own = {"localhost", host_name(config.host)}
         self._hosts = own | {name.lower() for name in config.hosts}
+        self._is_known = lru_cache(_HOSTS_KEPT)(self._knows)
         self._origins = {origin.lower().rstrip("/") for origin in config.origins}
 
     def guard(self, app: Any) -> None:
         """Stand before all routes of the application."""
         app.add_hook("before_request", self._let_in)
-        app.add_hook("after_request", self._mark)
+        if self._origins:
+            app.add_hook("after_request", self._mark)
 
     def check(self, environ: Environ) -> None:
         """Raise the Problem of a request that may not come in."""
-        if environ["PATH_INFO"] not in _OPEN_PATHS:
-            self._check_host(str(environ.get("HTTP_HOST", "")))
+        if environ["PATH_INFO"] in _OPEN_PATHS:
+            return
+        # Without a Host: HTTP/1.0, which no browser speaks.
+        authority = str(environ.get("HTTP_HOST", ""))
+        is_short = len(authority) <= _HOST_CHARS_MAX
+        knows = self._is_known if is_short else self._knows
+        if authority and not knows(authority):
+            raise _unknown(authority)
+        if _is_of_a_page(environ):
             self._check_origin(environ)
 
-    def _check_host(self, authority: str) -> None:
+    def _knows(self, authority: str) -> bool:
+        """Tell whether it is an address or one of our names."""
         name = host_name(authority)
-        # Without a Host: HTTP/1.0, which no browser speaks.
-        if not authority or name in self._hosts or ANY in self._hosts:
-            return
+        if name in self._hosts or ANY in self._hosts:
+            return True
         try:
             ipaddress.ip_address(name)
         except ValueError:
-            shown = name[:_SHOWN_CHARS_MAX]
-            raise Problem(
-                "unknown_host",
-                f"This service does not know that it is called {shown!r}: the setting "
-                "http.hosts lists its names.",
-            ) from None
+            return False
+        return True
 
     def _check_origin(self, environ: Environ) -> None:
         if self._is_foreign(environ) and not self._allowed(environ):
@@ -114,13 +124,25 @@ class Door:
 
     def _mark(self) -> None:
         """Tell the browser that the page may read the answer."""
-        if not self._origins:
-            return
         bottle.response.add_header("Vary", "Origin")
         origin = self._allowed(bottle.request.environ)
         if origin:
             bottle.response.headers["Access-Control-Allow-Origin"] = origin
             bottle.response.headers["Access-Control-Expose-Headers"] = _EXPOSED
+
+
+def _unknown(authority: str) -> Problem:
+    shown = host_name(authority)[:_SHOWN_CHARS_MAX]
+    return Problem(
+        "unknown_host",
+        f"This service does not know that it is called {shown!r}: the setting "
+        "http.hosts lists its names.",
+    )
+
+
+def _is_of_a_page(environ: Environ) -> bool:
+    """Tell whether a browser says which page it asks for: most clients are none."""
+    return "HTTP_ORIGIN" in environ or "HTTP_SEC_FETCH_SITE" in environ
 
 
 def _authority(origin: str) -> str:

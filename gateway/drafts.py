@@ -11,6 +11,7 @@ from actors.messages import CompileLimits, Limits, SourceFile
 from gateway.language_rules import check_for_language
 from gateway.names import find_clash
 from gateway.problems import Problem
+from gateway.requests import LimitsRequest
 from gateway.slices import PIECE_BYTES
 from gateway.texts import base64_bytes, from_base64
 
@@ -64,6 +65,11 @@ class Drafter:
         self._config = config
         self._catalog = catalog
         self._served = served
+        self._usual = {
+            name: self._limits(LimitsRequest(), language)
+            for name, language in catalog.languages.items()
+        }
+        """The limits of who asks for none."""
 
     def draft(self, request: JobRequest, texts: Texts, slices: Slices) -> Draft:
         """Return the job's draft, or raise the Problem with one entry a field.
@@ -89,7 +95,9 @@ class Drafter:
             args=tuple(request.args),
             compile_args=tuple(request.compile_args),
             env=tuple(sorted(request.env.items())),
-            limits=self._limits(request, language),
+            limits=self._limits(request.limits, language)
+            if request.limits.model_fields_set
+            else self._usual[language.name],
         )
 
     def _check(self, request: JobRequest) -> Errors:
@@ -109,6 +117,8 @@ class Drafter:
 
     def _check_caps(self, request: JobRequest) -> Errors:
         asked, caps = request.limits, self._config.caps
+        if not asked.model_fields_set:
+            return
         groups = (
             ("limits", asked, caps, _LIMITS),
             ("limits.compile", asked.compile, caps.compile, _COMPILE_LIMITS),
@@ -141,8 +151,8 @@ class Drafter:
                 raise _too_large("source", self._config.source_kb_max)
             yield SourceFile(name, content, _is_executable(mode, content))
 
-    def _limits(self, request: JobRequest, language: Language) -> Limits:
-        asked, own, caps = request.limits, language.limits, self._config.caps
+    def _limits(self, asked: LimitsRequest, language: Language) -> Limits:
+        own, caps = language.limits, self._config.caps
         compiler = None
         if own.compile is not None:
             chosen = _choose(_COMPILE_LIMITS, asked.compile, own.compile, caps.compile)

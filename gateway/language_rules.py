@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     Errors = Iterator[tuple[str, str]]
 
+_LEAST = tuple(field.name for field in fields(LeastLimits))
 _SHOWN_MAX = 60
 """Characters of a word that a message repeats."""
 
@@ -30,7 +31,9 @@ def check_for_language(
 
 
 def _check_least(request: JobRequest, language: Language) -> Errors:
-    for name in (field.name for field in fields(LeastLimits)):
+    if not request.limits.model_fields_set:
+        return
+    for name in _LEAST:
         least = getattr(language.least, name)
         if 0 < getattr(request.limits, name) < least:
             yield f"limits.{name}", f"{language.title} needs at least {least}"

@@ -71,6 +71,11 @@ def _optional(absent: object, **bounds: Any) -> Any:
     return Field(default=absent, json_schema_extra=_without_default, **bounds)
 
 
+def _none_of(kind: type[list[Any] | dict[str, Any]]) -> Any:
+    # Not a value, which pydantic would copy for each request.
+    return Field(default_factory=kind, json_schema_extra={"default": kind()})
+
+
 def _without_default(schema: dict[str, Any]) -> None:
     schema.pop("default", None)
 
@@ -148,12 +153,12 @@ class JobRequest(_Model):
 
     language: Text
     source: Text = _optional("", min_length=1)
-    files: list[FileRequest] = _optional([], min_length=1)
+    files: list[FileRequest] = Field(default_factory=list, min_length=1)
     stdin: Text = ""
     stdin_open: bool = False
-    args: list[Word] = []
-    compile_args: list[Word] = []
-    env: dict[Variable, Word] = {}
+    args: list[Word] = _none_of(list)
+    compile_args: list[Word] = _none_of(list)
+    env: dict[Variable, Word] = _none_of(dict)
     limits: LimitsRequest = LimitsRequest()
 
 

@@ -98,7 +98,7 @@ class Sink:
         too_many = self._live and kept and kept + len(batch) > self._events_max
         self.lagged |= bool(too_many or not batch)
         if not self.lagged and self._has_room(batch):
-            self._events.extend(batch)
+            self._events += batch
             self.last_id = batch[-1].id
         if not self._is_due:
             self._is_due = True
@@ -106,7 +106,9 @@ class Sink:
         return not self.lagged
 
     def _has_room(self, batch: tuple[NumberedEvent, ...]) -> bool:
-        size = self._bytes + sum(map(size_of, batch))
+        size = self._bytes
+        for numbered in batch:
+            size += size_of(numbered)
         if self._count(size + self._taken_bytes):
             self._bytes = size
         else:
@@ -135,8 +137,9 @@ class Sink:
 
     def note_written(self) -> None:
         """Have what was taken count no longer."""
-        self._taken_bytes = 0
-        self._count(self._bytes)
+        had, self._taken_bytes = self._bytes + self._taken_bytes, 0
+        if had > LONG_BYTES:  # else none of it has counted
+            self._count(self._bytes)
 
     def wait(self, timeout_s: float) -> bool:
         """Return whether something has arrived before the time is over."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from gateway.problems import Problem
@@ -19,17 +18,19 @@ class Streams:
     def __init__(self, config: GatewayConfig) -> None:
         self._per_client_max = config.streams_per_client_max
         self._per_job_max = config.streams_per_job_max
-        self._of_client: Counter[str] = Counter()
-        self._of_job: Counter[str] = Counter()
+        self._of_client: dict[str, int] = {}
+        self._of_job: dict[str, int] = {}
 
     def enter(self, client: str, job_id: str) -> None:
         """Count one more, or raise the Problem."""
-        if self._of_client[client] >= self._per_client_max:
+        clients = self._of_client.get(client, 0)
+        if clients >= self._per_client_max:
             raise _too_many("too_many_streams", f"{self._per_client_max} of yours")
-        if self._of_job[job_id] >= self._per_job_max:
+        jobs = self._of_job.get(job_id, 0)
+        if jobs >= self._per_job_max:
             raise _too_many("too_many_watchers", f"{self._per_job_max} of this job's")
-        self._of_client[client] += 1
-        self._of_job[job_id] += 1
+        self._of_client[client] = clients + 1
+        self._of_job[job_id] = jobs + 1
 
     def leave(self, client: str, job_id: str) -> None:
         """Count one less."""
