@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from actors.messages import Limits
@@ -20,8 +19,7 @@ gcc raises its own stack to just this, if it may, to read what is deeply nested.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(NamedTuple):
     """The bounds of one step, each in its limit's own unit."""
 
     phase: Phase
@@ -60,8 +58,10 @@ def bounds_of(phase: Phase, limits: Limits, language: Language) -> Bounds:
 
 def memory_mb_of(limits: Limits, language: Language) -> int:
     """Return the memory that the first step of a job may use."""
-    first: Phase = "run" if language.compile is None else "compile"
-    return bounds_of(first, limits, language).memory_mb
+    own = language.limits.compile
+    if language.compile is None or own is None:
+        return limits.memory_mb
+    return (limits.compile or own).memory_mb
 
 
 def most_memory_mb_of(limits: Limits, language: Language) -> int:

@@ -36,10 +36,12 @@ class LastWords:
 
     def judge(self, result: JobResult, limits: Limits) -> JobResult:
         """Return the result, with the runtime's own reason where there is one."""
-        heap, said = self._heap, bytes(self._said)
+        heap = self._heap
+        if heap is None:
+            return result
+        said = bytes(self._said)
         self.clear()
-        ended_itself = result.outcome in {Outcome.FAILURE, Outcome.SIGNALLED}
-        if heap is None or not ended_itself:
+        if result.outcome not in {Outcome.FAILURE, Outcome.SIGNALLED}:
             return result
         if not heap.was_full(result.exit_code, result.signal, said):
             return result

@@ -330,14 +330,13 @@ def is_warm(job: Job, defaults: LanguageDefaults) -> bool:
     language = defaults.language
     if language.warm is None or job.env or job.files[0].name != language.main:
         return False
-    compiler, sizes_heap = language.limits.compile, language.warm.sizes_heap()
-    if compiler and language.warm.step == "compile":
-        return not sizes_heap or compiler.memory_mb == memory_mb_of(
-            job.limits, language
-        )
-    if sizes_heap and job.limits.memory_mb != defaults.memory_mb:
+    compiler, warm = language.limits.compile, language.warm
+    if compiler and warm.step == "compile":
+        usual_mb, memory_mb = compiler.memory_mb, memory_mb_of(job.limits, language)
+        return memory_mb == usual_mb or not warm.sizes_heap()
+    if job.limits.memory_mb != defaults.memory_mb and warm.sizes_heap():
         return False
-    names = SET_AT_START[language.warm.kind]
+    names = SET_AT_START[warm.kind]
     return all(
         getattr(job.limits, name) == getattr(language.limits, name) for name in names
     )

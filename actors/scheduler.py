@@ -252,11 +252,16 @@ class Scheduler(Actor):
 
     def _next(self) -> Match | None:
         """Return the next client in turn with a slot and a container for it."""
+        for turns in self._turns.values():
+            if turns.clients:
+                break
+        else:
+            return None
+        if self._slots.left_to_guests <= 0:
+            return None
         waiting = [
             (name, turns) for name, turns in self._turns.items() if turns.clients
         ]
-        if not waiting or self._slots.left_to_guests <= 0:
-            return None
         for lane in LANES if self._slots.left > 0 else NEW_LANES:
             for language, turns in waiting:
                 found = self._find(language, turns, lane)
@@ -425,7 +430,9 @@ class Scheduler(Actor):
     def _hurry(self) -> None:
         """Have containers started at once for those who have nothing running."""
         for language, turns in self._turns.items():
-            if turns.lane(Lane.NEWCOMER) and language not in self._hurried:
+            if not turns.clients or language in self._hurried:
+                continue
+            if turns.lane(Lane.NEWCOMER):
                 self._hurried.add(language)
                 self._grow(language)
 

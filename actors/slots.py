@@ -52,7 +52,7 @@ class Slots:
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
         self._taken: dict[str, Slot] = {}
-        self._by_client: Counter[str] = Counter()
+        self._by_client: dict[str, int] = {}
         self._by_language: Counter[str] = Counter()
         self._guests = self._guests_mb = 0
         instruments.guests.set(0)
@@ -70,7 +70,7 @@ class Slots:
             guest_mb = self._budget.job_mb_max if memory_mb is None else memory_mb
             slot = slot._replace(guest_mb=guest_mb)
         self._taken[container] = slot
-        self._by_client[slot.client] += 1
+        self._by_client[slot.client] = self.of(slot.client) + 1
         self._by_language[slot.language] += 1
         self._count_guest(slot, 1)
         return slot
@@ -86,8 +86,8 @@ class Slots:
         slot = self._taken.pop(container, None)
         if slot is not None:
             self._by_language[slot.language] -= 1
-            self._by_client[slot.client] -= 1
-            if not self._by_client[slot.client]:
+            left = self._by_client[slot.client] = self._by_client[slot.client] - 1
+            if not left:
                 del self._by_client[slot.client]
             self._count_guest(slot, -1)
         return slot
@@ -115,7 +115,7 @@ class Slots:
 
     def of(self, client: str) -> int:
         """Return how many slots a client holds."""
-        return self._by_client[client]
+        return self._by_client.get(client, 0)
 
     def running(self, language: str) -> int:
         """Return how many of a language's containers run a job."""

@@ -45,5 +45,7 @@ class Heap:
 
 def fill_in(argv: tuple[str, ...], heap: Heap | None, memory_mb: int) -> list[str]:
     """Return the command with the size of the heap in it, if it says one."""
-    size = "" if heap is None else str(heap.size_mb(memory_mb))
+    if heap is None:  # then none of it says so: see the catalog
+        return [*argv]
+    size = str(heap.size_mb(memory_mb))
     return [argument.replace(PLACEHOLDER, size) for argument in argv]
