@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # The kernel gives a program 128 KiB for one word and some more for all of them.
 _WORDS_BYTES_MAX = 65536
+_SHOWN_CHARS = 40
 _COMPILE_LIMITS = tuple(field.name for field in fields(CompileLimits))
 _LIMITS = tuple(field.name for field in fields(Limits) if field.name != "compile")
 
@@ -110,10 +111,11 @@ class Drafter:
         language = self._catalog.resolve(name)
         if language is not None and language.name in self._served:
             return
-        near = [one for one in self._catalog.closest(name) if one in self._served]
+        shown = name[:_SHOWN_CHARS]  # to compare more takes its time
+        near = [one for one in self._catalog.closest(shown) if one in self._served]
         known = ", ".join(near or sorted(self._served))
         hint = f"did you mean {known}?" if near else f"there are {known}"
-        yield "language", f"unknown language {name[:40]!r}; {hint}"
+        yield "language", f"unknown language {shown!r}; {hint}"
 
     def _check_caps(self, request: JobRequest) -> Errors:
         asked, caps = request.limits, self._config.caps
