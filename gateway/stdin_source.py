@@ -20,6 +20,18 @@ RETRIES_MAX = 5
 """In a row, of a piece that the service can't take just now."""
 
 
+class Known:
+    """Bytes that are all there."""
+
+    def __init__(self, data: bytes) -> None:
+        self._rest = data
+
+    def read(self) -> bytes:
+        """Return what comes next; nothing at its end."""
+        piece, self._rest = self._rest[:PIECE_BYTES], self._rest[PIECE_BYTES:]
+        return piece
+
+
 class Descriptor:
     """An open descriptor: a terminal on which somebody types, a pipe, a file."""
 
@@ -43,7 +55,7 @@ class Descriptor:
 def feed(
     client: Client,
     job_id: str,
-    source: Descriptor,
+    source: Descriptor | Known,
     say: Callable[[str], None],
     pause: Callable[[float], None] = gevent.sleep,
 ) -> None:
@@ -51,7 +63,7 @@ def feed(
     try:
         while data := source.read():
             _send(client, job_id, data, pause)
-        client.send_stdin(job_id, b"", end=True)
+        _send(client, job_id, b"", pause, end=True)
     except JobEndedError:
         return  # it read as much as it wanted
     except ClientError as error:
@@ -59,11 +71,16 @@ def feed(
 
 
 def _send(
-    client: Client, job_id: str, data: bytes, pause: Callable[[float], None]
+    client: Client,
+    job_id: str,
+    data: bytes,
+    pause: Callable[[float], None],
+    *,
+    end: bool = False,
 ) -> None:
     for attempt in range(RETRIES_MAX):
         try:
-            client.send_stdin(job_id, data)
+            client.send_stdin(job_id, data, end=end)
         except ServiceAwayError as error:
             if attempt == RETRIES_MAX - 1:
                 raise

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import gevent
 
-from gateway.stdin_source import Descriptor, feed
+from gateway.stdin_source import Descriptor, Known, feed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -61,7 +61,7 @@ class Terminal:
                 if isinstance(stdin, Descriptor):
                     feeder = gevent.spawn(feed, client, job_id, stdin, self._say)
                 elif text is None:
-                    client.send_stdin(job_id, stdin, end=True)
+                    feed(client, job_id, Known(stdin), self._say)
                 return self._follow(client, job_id)
             except (KeyboardInterrupt, BrokenPipeError) as end:
                 self._give_up(client, job_id, end)

@@ -84,7 +84,16 @@ def test_bytes_that_are_no_text_travel_by_the_stdin_route(script: Script) -> Non
 
     assert run(script, b"\xff\x00") == (0, "", "")
     assert script.jobs == [{"language": "c", "stdin_open": True}]
-    assert script.stdin == b"\xff\x00"
+    assert (script.stdin, script.stdin_ended) == (b"\xff\x00", True)
+
+
+def test_a_program_that_ends_before_such_bytes_come_is_shown_all_the_same(
+    script: Script,
+) -> None:
+    script.stdin_statuses = [409]
+    script.streams = [event(1, "stdout", text="out\n") + finished(2, "success")]
+
+    assert run(script, b"\xff\x00") == (0, "out\n", "")
 
 
 def test_a_broken_stream_goes_on_after_the_last_event(script: Script) -> None:

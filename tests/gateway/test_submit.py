@@ -159,6 +159,13 @@ def test_a_piece_that_is_refused_for_now_is_sent_again(script: Script) -> None:
     assert (script.stdin, script.stdin_ended) == (b"one", True)
 
 
+def test_so_is_the_end_without_which_a_program_would_wait(script: Script) -> None:
+    script.stdin_statuses = [202, 503]
+
+    assert told(script, b"one") == ["1.0 s"]
+    assert (script.stdin, script.stdin_ended) == (b"one", True)
+
+
 @pytest.mark.parametrize("status", [409, 410])
 def test_a_program_that_has_ended_needs_no_more(script: Script, status: int) -> None:
     script.stdin_statuses = [status]
