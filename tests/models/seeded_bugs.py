@@ -208,6 +208,10 @@ def who_has_begun_still_is_a_guest(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Turns, "sort", nothing)
 
 
+def a_client_keeps_its_lane(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Scheduler, "_sort", nothing)
+
+
 def a_guest_counts_for_ever(patch: pytest.MonkeyPatch) -> None:
     free = Slots.free
 
@@ -330,6 +334,7 @@ BUGS = [
     whoever_waits_is_a_guest,
     nobody_is_a_guest,
     who_has_begun_still_is_a_guest,
+    a_client_keeps_its_lane,
     a_guest_counts_for_ever,
     a_new_scheduler_does_not_hear_whose_job_runs,
     a_container_does_not_say_whose_it_is,

@@ -23,6 +23,7 @@ from hypothesis.stateful import (
     precondition,
     rule,
 )
+from reckoning import misreckoned
 from samples import CONFIG, LIMITS, PYTHON, C, make_job
 
 from actors.admission import Admission
@@ -317,6 +318,8 @@ class Worker(RuleBasedStateMachine):
         for language in NAMES:
             self.check_queue(language)
             self.check_pool(language)
+            wrong = [*misreckoned(self.world.directory, language)]
+            self.expect(wrong, [], f"what the scheduler has of {language}")
 
     def check_queue(self, language: str) -> None:
         waiting = [
