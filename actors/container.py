@@ -529,7 +529,7 @@ class Container(Actor):
                 self._phase = "run"
                 text = cause.memory(self._bounds())
                 self._finish(JobResult(Outcome.OUT_OF_MEMORY, message=text))
-            self._retire("memory")
+            self._retire("memory" if message.refused else "failed")
             return
         memory_mb = self._first_memory_mb()
         log.warning(

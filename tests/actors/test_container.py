@@ -720,6 +720,18 @@ def test_a_program_for_which_there_is_too_much_in_it_is_out_of_memory(
     assert not box.is_alive()
 
 
+def test_with_docker_away_a_program_that_waits_for_its_memory_runs_elsewhere(
+    world: World,
+) -> None:
+    """And nobody says of its client that it has spoiled a container."""
+    box = Box(world, C).busy(compiled(memory_mb=16))
+    box.twin.say(wire.PHASE, {"phase": "compile"})
+    box.engine.fault = "daemon away"
+    box.twin.say(wire.NEXT)
+    assert box.ends() == []
+    box.assert_destroyed("failed")
+
+
 def said(own_kb: object) -> dict[str, object]:
     return {"scrub_ms": 1.0, "own_kb": own_kb}
 
