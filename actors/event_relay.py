@@ -6,7 +6,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Literal
 
 from actors.actor import Actor, Context
-from actors.holdings import Holdings
+from actors.holdings import AT_ONCE_MAX, Holdings
 from actors.job_log import JobLog
 from actors.messages import (
     Accepted,
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 MIB = 1 << 20
 SWEEP_S = 5.0
+GO_ON_S = 0.01
+"""Where one sweep could not let all go that has to."""
 UNHEARD_S = 3600.0
 """And twice the time of results: a job that long without an end counts for nobody. By
 then the stream may have forgotten it, and a gateway that starts does not know it."""
@@ -250,21 +252,24 @@ class EventRelay(Actor):
             for job_id, waiting in self._awaited.items()
             if waiting[-1][0] > now
         }
-        self.set_timer("sweep", SWEEP_S)
+        self.set_timer("sweep", SWEEP_S if self._due() is None else GO_ON_S)
 
     def _settle(self) -> None:
         """Let ended jobs go while they are too old, or all logs too large."""
-        limit = self.now() - self._result_ttl_s
-        while self._ended:
-            job_id = next(iter(self._ended))
-            if self._logs[job_id].done_at > limit:
-                break
-            self._expire(job_id)
-        while self._held.total > self._bytes_max:
-            first = self._held.first_to_go()
-            if first is None:
+        for _ in range(AT_ONCE_MAX):
+            job_id = self._due()
+            if job_id is None:
                 return
-            self._expire(first)
+            self._expire(job_id)
+
+    def _due(self) -> str | None:
+        """Return the job whose log goes next, if one has to."""
+        oldest = next(iter(self._ended), None)
+        limit = self.now() - self._result_ttl_s
+        if oldest is not None and self._logs[oldest].done_at <= limit:
+            return oldest
+        is_full = self._held.total > self._bytes_max
+        return self._held.first_to_go() if is_full else None
 
     def _expire(self, job_id: str) -> None:
         log = self._logs.pop(job_id)

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
+AT_ONCE_MAX = 500
+"""Of what is too old or too much, so many go in one step, the others in the next: each
+takes some microseconds of the only thread, and after a lull 100,000 may be due."""
 STEPS = 16
 """Of a doubling: clients whose shares differ by less than a sixteenth are alike."""
 

@@ -13,7 +13,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from actors.acceptance import digest
-from actors.holdings import Holdings
+from actors.holdings import AT_ONCE_MAX, Holdings
 from actors.messages import Expired, Finished, JobEvent, Lease, Output, Started
 from actors.tombstones import TOMBSTONES_MAX, Tombstones
 
@@ -180,11 +180,13 @@ class EmbeddedStore:
 
     def _expire(self, now: float) -> None:
         """Forget what is too old; let events go while all are too large."""
-        while self._ended and self._is_old(next(iter(self._ended)), now):
-            self._forget(next(iter(self._ended)))
-        while self._held.total > self._bytes_max:
+        for _ in range(AT_ONCE_MAX):
+            oldest = next(iter(self._ended), None)
+            if oldest is not None and self._is_old(oldest, now):
+                self._forget(oldest)
+                continue
             job_id = self._held.first_to_go()
-            if job_id is None:
+            if self._held.total <= self._bytes_max or job_id is None:
                 return
             self._let_go(job_id)
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from samples import make_job
 
 from actors.broker.embedded_store import EVENT_BYTES, EmbeddedStore, size_of
+from actors.holdings import AT_ONCE_MAX
 from actors.messages import (
     Accepted,
     Expired,
@@ -167,6 +168,17 @@ def test_events_expire_some_time_after_their_jobs_end() -> None:
     assert ids(store) == ["j2"] * 3 + ["j3"] * 3
     assert store.next_offset == 9
     assert store.events_from(4) == store.events_from(0)[1:]
+
+
+def test_many_that_are_due_at_once_go_in_steps() -> None:
+    store = make_store(queue_max=10_000, ttl_s=10)
+    for number in range(2 * AT_ONCE_MAX):
+        run_through(store, make_job(f"j{number}"))
+    left = []
+    for _ in range(3):
+        store.append([], now=20)
+        left.append(len(set(ids(store))))
+    assert left == [AT_ONCE_MAX, 0, 0]
 
 
 def test_events_of_ended_jobs_go_early_when_there_is_too_much() -> None:

@@ -10,7 +10,8 @@ from samples import make_job
 
 from actors.acceptance import acceptance
 from actors.admission import Admission
-from actors.event_relay import AWAIT_S, SWEEP_S, UNHEARD_S, EventRelay
+from actors.event_relay import AWAIT_S, GO_ON_S, SWEEP_S, UNHEARD_S, EventRelay
+from actors.holdings import AT_ONCE_MAX
 from actors.job_log import EVENT_BYTES
 from actors.messages import (
     Accepted,
@@ -358,6 +359,23 @@ def test_when_there_is_too_much_the_oldest_ended_goes_early(world: World) -> Non
     assert relay.look_up("j1") == EXPIRED
     assert relay.look_up("j2").state == "done"
     assert relay.look_up("running").state == "running"
+
+
+def test_many_that_are_due_at_once_go_in_steps(world: World, relay: Relay) -> None:
+    count = 2 * AT_ONCE_MAX
+    for number in range(count):
+        relay.emit(ACCEPTED, END, job_id=f"j{number}")
+
+    def kept() -> int:
+        found = [relay.look_up(f"j{number}") for number in range(count)]
+        return sum(isinstance(one, JobView) for one in found)
+
+    left = []
+    world.clock.advance(TTL_S)
+    for _ in range(4):
+        left.append(kept())
+        world.clock.advance(GO_ON_S)
+    assert left == [AT_ONCE_MAX, 0, 0, 0]
 
 
 def of(client: str, fingerprint: str = "") -> Accepted:
