@@ -331,7 +331,7 @@ class Runner:
                 self.host.flush()
                 self.kill()
             self.launcher.take_waiting()  # a sibling's end may follow the program's
-        except Dirty:
+        except (Dirty, OSError):
             if spec is not job["steps"][-1]:
                 step.stop("wall")  # it goes on, as something that it has started
             raise
