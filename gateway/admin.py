@@ -6,6 +6,7 @@ import hmac
 import ipaddress
 from typing import TYPE_CHECKING, Any
 
+from gateway.door import host_name
 from gateway.problems import KINDS, Problem
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def _is_local(environ: Mapping[str, Any]) -> bool:
     """
     return (
         _is_loopback(str(environ.get("REMOTE_ADDR", "")))
-        and _is_loopback(_host(str(environ.get("HTTP_HOST", ""))))
+        and _is_loopback(host_name(str(environ.get("HTTP_HOST", ""))))
         and "HTTP_ORIGIN" not in environ  # a page of another site that may ask
         # as nginx asks, with the name of whom it asks and no header of its own
         and environ.get("SERVER_PROTOCOL") != "HTTP/1.0"
@@ -63,17 +64,10 @@ def _is_local(environ: Mapping[str, Any]) -> bool:
     )
 
 
-def _host(authority: str) -> str:
-    """Return the host without its port and without brackets."""
-    if authority.startswith("["):
-        return authority[1:].partition("]")[0]
-    return authority.partition(":")[0]
-
-
 def _is_loopback(host: str) -> bool:
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
-        return host.lower() == "localhost"
+        return host == "localhost"
     mapped = getattr(address, "ipv4_mapped", None)
     return bool((mapped or address).is_loopback)

@@ -14,14 +14,12 @@ from typing import TYPE_CHECKING
 
 from actors.acceptance import digest
 from actors.holdings import AT_ONCE_MAX, Holdings
+from actors.job_log import EVENT_BYTES
 from actors.messages import Expired, Finished, JobEvent, Lease, Output, Started
 from actors.tombstones import TOMBSTONES_MAX, Tombstones
 
 if TYPE_CHECKING:
     from actors.messages import Job
-
-EVENT_BYTES = 400
-"""What an event costs beside its data: the objects around it, roughly."""
 
 
 @dataclass(slots=True)

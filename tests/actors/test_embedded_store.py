@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from samples import make_job
 
-from actors.broker.embedded_store import EVENT_BYTES, EmbeddedStore, size_of
+from actors.broker.embedded_store import EmbeddedStore, size_of
 from actors.holdings import AT_ONCE_MAX
+from actors.job_log import EVENT_BYTES
 from actors.messages import (
     Accepted,
     Expired,
