@@ -79,7 +79,7 @@ UNWANTED = (
     ),
     *(
         f"/sys/{name}"
-        for name in ("block", "bus", "class", "dev", "hypervisor", "kernel", "module")
+        for name in ("block", "bus", "dev", "hypervisor", "kernel", "module")
     ),
     "/sys/power",
     *(

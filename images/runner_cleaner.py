@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 SHARED = ("/tmp", "/dev/shm", "/dev/mqueue")  # noqa: S108 - places to empty
+PTMX = "/dev/pts/ptmx"
+"""Anybody may give it the time of now; all else in /dev is read-only."""
 ENTRIES_MAX = 200_000
 PIECE_BYTES = 1 << 20
 PIECES_MAX = 256
@@ -43,8 +45,8 @@ def clean(uid: int, deadline: float, meanwhile: Callable[[], object]) -> None:
     finally:
         posix.seteuid(0)
         posix.setegid(0)
-    for folder in SHARED:
-        _stamp(folder)
+    for path in (*SHARED, PTMX):
+        _stamp(path)
 
 
 class _Cleaner:
@@ -169,9 +171,9 @@ def _remove_empty(folder: str) -> bool:
     return True
 
 
-def _stamp(folder: str) -> None:
-    """Give the directory our own times: a job's say when it last was there."""
+def _stamp(path: str) -> None:
+    """Give it our own times: a job's say when it last was there."""
     try:
-        posix.utime(folder)
+        posix.utime(path)
     except OSError:
         return  # it has none, or is not there

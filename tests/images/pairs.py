@@ -109,10 +109,11 @@ int main() {
 
 TOUCH = (
     """
-import os
-for path in ("/dev/null", "/dev/zero", "/dev/full", "/dev/pts"):
+import os, time
+for path in ("/dev/null", "/dev/zero", "/dev/full", "/dev/pts/ptmx", "/proc/keys"):
     try: os.utime(path)
     except OSError: pass
+time.sleep(1)
 data = bytearray(150 << 20)
 """
     + "#" * (6 << 20)
@@ -120,14 +121,15 @@ data = bytearray(150 << 20)
 LOOK = """
 import os, time
 born = os.stat("/tmp").st_mtime
-for path in ("/dev/null", "/dev/zero", "/dev/full"):
+print(abs(os.stat("/dev/pts/ptmx").st_mtime - born) < 0.5)
+for path in ("/dev/null", "/dev/zero", "/dev/full", "/proc/keys"):
     print(os.stat(path).st_mtime_ns <= os.stat("/dev").st_mtime_ns)
 for line in open("/proc/1/status"):
     if line[:6] in ("VmPeak", "VmHWM:"): print(line[:7], int(line.split()[1]) >> 12)
 for name in "memory/memory.max_usage_in_bytes", "memory.peak":
     try: print(open("/sys/fs/cgroup/" + name).read())
     except FileNotFoundError: print()
-print(sorted(os.listdir("/sys/kernel")), sorted(os.listdir("/sys/class")))
+print(sorted(os.listdir("/sys/kernel")))
 print(sorted(os.listdir("/proc/sys/net/ipv4")))
 """
 """What could tell of the job before: that it was there, how large it was."""
