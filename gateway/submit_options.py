@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import re
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
     from images.catalog import Catalog
 
 _JSON_NUMBERS = (int, float)
+_PUBLIC = re.compile(
+    r"^public\s+(?:(?:abstract|final|sealed|non-sealed|strictfp)\s+)*"
+    r"(?:class|interface|enum|record)\s+(\w+)",
+    re.MULTILINE,
+)
 
 
 def add_submit_options(parser: argparse.ArgumentParser) -> None:
@@ -83,9 +89,12 @@ def request_of(args: argparse.Namespace, catalog: Catalog) -> dict[str, Any]:
     """Return the job that the options describe. Raises ClientError and OSError."""
     folder = args.file.parent
     others = [_entry(path, _name_within(folder, path)) for path in args.files]
+    main = _entry(args.file, args.file.name)
+    if args.file.suffix == ".java" and not others:
+        main["name"] = _public_class(main["content"]) or main["name"]
     request: dict[str, Any] = {
         "language": args.language or guess_language(args.file, catalog),
-        "files": [_entry(args.file, args.file.name), *others],
+        "files": [main, *others],
         "args": [*args.arg, *args.args],
     }
     if args.env:
@@ -93,6 +102,16 @@ def request_of(args: argparse.Namespace, catalog: Catalog) -> dict[str, Any]:
     if args.limits:
         request["limits"] = dict(args.limits)
     return request
+
+
+def _public_class(source: str) -> str:
+    """Return the file that a program of one file has to be in for javac, if any.
+
+    It wants a public class in a file of its name. `java FILE` (JEP 330) does not, and
+    so nobody who has one file needs to know.
+    """
+    found = _PUBLIC.search(source)
+    return f"{found[1]}.java" if found else ""
 
 
 def guess_language(file: Path, catalog: Catalog) -> str:

@@ -112,6 +112,26 @@ def test_what_is_no_variable_or_limit_is_told(
     assert words[0] in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("public class Main {}", "Main.java"),
+        ("import java.util.*;\npublic final  class App {}", "App.java"),
+        ("public record R(int x) {}", "R.java"),
+        ("class Main {}", "hello.java"),
+        ("// public class No\nclass A {}", "hello.java"),
+    ],
+)
+def test_a_file_of_java_is_named_as_javac_wants_it(
+    tmp_path: Path, source: str, name: str
+) -> None:
+    file = tmp_path / "hello.java"
+    file.write_text(source)
+    (entry,) = request_of(parse(str(file)), CATALOG)["files"]
+
+    assert entry == {"name": name, "content": source}
+
+
 def test_the_language_is_told_by_the_suffix_or_by_hand(folder: Path) -> None:
     (folder / "x.txt").write_text("")
 

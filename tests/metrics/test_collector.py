@@ -70,7 +70,7 @@ def test_the_family_is_readable_for_prometheus() -> None:
 
 def test_labels_are_bounded() -> None:
     allowed = {"language", "state", "outcome", "phase", "child", "reason", "code"}
-    allowed |= {"le", "actor", "bound"}
+    allowed |= {"le", "actor", "bound", "kind"}
     for family in REGISTRY.collect():
         for sample in family.samples:
             assert set(sample.labels) <= allowed, sample

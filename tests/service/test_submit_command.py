@@ -85,6 +85,12 @@ def test_arguments_files_variables_and_limits(
     assert (code, out) == (0, "['a', 'b', '-v'] 1 7 33\n")
 
 
+def test_a_file_of_java_runs_whatever_its_name(service: ServiceProcess) -> None:
+    code, out, err = submit(service, "images/java/hello.java")
+
+    assert (code, out, err) == (0, "Hello, world!\n", "")
+
+
 def test_the_whole_result_as_json(service: ServiceProcess, program: Path) -> None:
     program.write_text("import sys\nprint('é')\nsys.exit(3)\n")
     code, out, err = submit(service, program, "--json")
