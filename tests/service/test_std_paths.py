@@ -36,6 +36,11 @@ TRIES = 3
 RUN_S = 60
 AT_ONCE = 2
 SECONDS = 30
+PLAINLY = {
+    "javascript": ([], ["node", "main.js"]),
+    "java": (["javac", "Main.java"], ["java", "-cp", ".", "Main"]),
+}
+"""Ours are for a compiler of ours, and say what heap there is."""
 CATALOG = load_catalog(ROOT / "images")
 
 # Makes the program ready, then becomes it: $1 is its source, $2 its file, $3 what
@@ -53,6 +58,8 @@ def run_by_docker(program: StdProgram) -> Ended:
     language = CATALOG.languages[program.language]
     main = language.main
     compiler = language.compile.expand(main, [main], []) if language.compile else []
+    run = language.run.expand(main, [main], [])
+    compiler, run = PLAINLY.get(language.name, (compiler, run))
     words = " ".join(f"'{word}'" for word in compiler) or ":"
     docker = ["docker", "run", "-i", "--rm", "--network", "none", "--user", str(UID)]
     docker += ["--tmpfs", "/box:exec,mode=1777", "--env", "HOME=/box/home"]
@@ -60,7 +67,7 @@ def run_by_docker(program: StdProgram) -> Ended:
         docker += ["--env", f"{name}={value}"]
     docker += ["--entrypoint", "sh", f"warmbox/{language.name}:latest"]
     docker += ["-c", _MAKE_AND_RUN, "sh", program.source, main, words]
-    docker += language.run.expand(main, [main], [])
+    docker += run
     stdin = program.stdin.encode()
     ended = subprocess.run(
         docker, input=stdin, capture_output=True, timeout=RUN_S, check=False
