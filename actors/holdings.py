@@ -47,7 +47,8 @@ class Holdings:
             holder = self._holders[client] = _Holder()
         holder.size += size
         self.total += size
-        self._settle(client, holder)
+        if not holder.least <= holder.size < holder.below:
+            self._settle(client, holder)
 
     def loosen(self, client: str, key: str) -> None:
         """From now on, this one may go; it is the client's newest."""
@@ -59,7 +60,9 @@ class Holdings:
         """This one, which might go, has gone."""
         holder = self._holders[client]
         del holder.loose[key]
-        self.grow(client, -size)
+        holder.size -= size
+        self.total -= size
+        self._settle(client, holder)
 
     def first_to_go(self) -> str | None:
         """Return the oldest of whoever holds most; None when nothing can go."""
