@@ -70,7 +70,7 @@ shared = ("/tmp", "/dev/shm", "/dev/mqueue", "/dev/pts", "/box", "/run", "/var/t
 limits = sorted(name for name in dir(resource) if name.startswith("RLIMIT_"))
 net = "/proc/net/"
 print(json.dumps({
-    "host": os.uname().nodename,
+    "host": open("/proc/1/stat").read().rpartition(")")[2].split()[19],
     "names": {folder: names(folder) for folder in shared},
     "entries": {path: entry(path) for path in places},
     "inodes": {folder: filled(folder) for folder in ("/tmp", "/dev/shm")},

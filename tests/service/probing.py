@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from docker.errors import NotFound
 
 if TYPE_CHECKING:
     from http_api import Api
@@ -32,6 +35,10 @@ def parent(pid):
     except OSError:
         return 0
 
+def started(pid):
+    with open(f"/proc/{pid}/stat") as file:
+        return file.read().rpartition(")")[2].split()[19]
+
 def uid(pid):
     try:
         return os.stat(f"/proc/{pid}").st_uid
@@ -52,7 +59,7 @@ for p, u in list(others.items()):
     if u in (0, os.getuid() + 1) and parent(p) == launcher:
         family.add(p)
 print(json.dumps({
-    "host": os.uname().nodename,
+    "container": started(1),
     "places": {f: names(f) for f in ("/tmp", "/dev/shm", "/dev/mqueue")},
     "box": names("/box"),
     "home": names(os.environ["HOME"]),
@@ -90,7 +97,7 @@ def check_all_clean(service: ServiceProcess, language: str) -> None:
         # which would wait for the others to end.
         for found in probe(service.api, count, language, source, fields):
             check_clean(found)
-            unseen.discard(found["host"])
+            unseen.discard(found["container"])
         unseen &= names_of(service, language)
         if not unseen:
             return
@@ -113,8 +120,21 @@ def probe(api: Api, count: int, *program: Any) -> list[dict[str, Any]]:
 
 
 def names_of(service: ServiceProcess, language: str) -> set[str]:
-    """Return the host names of the language's containers."""
-    return {name[:12] for name in service.containers(language)}
+    """Return when each of the language's containers began, in the kernel's ticks.
+
+    By that a program can tell which one it is in; their host names are all the same.
+    """
+    return {started(service, one) for one in service.containers(language)} - {""}
+
+
+def started(service: ServiceProcess, container: str) -> str:
+    """Return when the container's first process began; nothing if it has gone."""
+    try:
+        pid = service.docker.inspect_container(container)["State"]["Pid"]
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except (NotFound, OSError):
+        return ""
+    return text.rpartition(")")[2].split()[19]
 
 
 def check_clean(found: dict[str, Any]) -> None:
