@@ -181,7 +181,7 @@ def test_stdin_reaches_the_program_from_the_other_gateway(
         for event in follow(first.port, job_id, 0):
             if event.name == "stdout" and line.strip() in event.data:
                 break
-    assert second.call("POST", f"{path}?end=1").status == 202
+    assert second.call("POST", f"{path}?end=1", raw=b"").status == 202
     assert outcome_of(second, job_id) == "success"
     assert look(first, job_id)["stdout"] == "got one\ngot two\ngot three\n"
 
