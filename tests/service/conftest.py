@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def service() -> Iterator[ServiceProcess]:
-    with ServiceProcess(pool__max=5, running_max=10, admin_key=ADMIN_KEY) as one:
+    settings = {"pool__max": 5, "running_max": 10, "admin_key": ADMIN_KEY}
+    # A container for guests is one that a client alone can't reach with its probes.
+    with ServiceProcess(**settings, guests_max=0) as one:
         yield one
         code = one.terminate()
         print(one.log())  # noqa: T201 - pytest shows it if what follows fails
