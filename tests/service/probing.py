@@ -59,7 +59,7 @@ for p, u in list(others.items()):
     if u in (0, os.getuid() + 1) and parent(p) == launcher:
         family.add(p)
 print(json.dumps({
-    "container": started(1),
+    "container": [started(1), os.getuid()],
     "places": {f: names(f) for f in ("/tmp", "/dev/shm", "/dev/mqueue")},
     "box": names("/box"),
     "home": names(os.environ["HOME"]),
@@ -97,7 +97,7 @@ def check_all_clean(service: ServiceProcess, language: str) -> None:
         # which would wait for the others to end.
         for found in probe(service.api, count, language, source, fields):
             check_clean(found)
-            unseen.discard(found["container"])
+            unseen.discard(container_of(service, *found["container"]))
         unseen &= names_of(service, language)
         if not unseen:
             return
@@ -120,21 +120,29 @@ def probe(api: Api, count: int, *program: Any) -> list[dict[str, Any]]:
 
 
 def names_of(service: ServiceProcess, language: str) -> set[str]:
-    """Return when each of the language's containers began, in the kernel's ticks.
+    """Return the ids of the language's containers."""
+    return set(service.containers(language))
 
-    By that a program can tell which one it is in; their host names are all the same.
+
+def container_of(service: ServiceProcess, began: str, uid: int) -> str:
+    """Return the container in which this is a job's uid; nothing if it has gone.
+
+    began: when its first process began, in the kernel's ticks. Several begin within
+    one, and a later one may have the same uids; host names are all the same.
     """
-    return {started(service, one) for one in service.containers(language)} - {""}
+    found = [one for one in service.containers() if _is(service, one, began, uid)]
+    return found[0] if found else ""
 
 
-def started(service: ServiceProcess, container: str) -> str:
-    """Return when the container's first process began; nothing if it has gone."""
+def _is(service: ServiceProcess, container: str, began: str, uid: int) -> bool:
     try:
-        pid = service.docker.inspect_container(container)["State"]["Pid"]
-        text = Path(f"/proc/{pid}/stat").read_text()
+        record = service.docker.inspect_container(container)
+        text = Path(f"/proc/{record['State']['Pid']}/stat").read_text()
     except (NotFound, OSError):
-        return ""
-    return text.rpartition(")")[2].split()[19]
+        return False
+    config = json.loads(record["Config"]["Cmd"][0])
+    is_its_uid = 0 <= uid - config["uid_first"] < config["uid_count"]
+    return is_its_uid and text.rpartition(")")[2].split()[19] == began
 
 
 def check_clean(found: dict[str, Any]) -> None:

@@ -563,9 +563,9 @@ print("made")
         language="c",
     ),
     Hostile(
-        "a prestarted interpreter that exhausts its heap",
+        "an interpreter that exhausts its heap",
         "const all = []; for (;;) all.push(new Array(100000).fill(Math.random()));",
-        "signalled",
+        "out_of_memory",
         None,
         6,
         language="javascript",

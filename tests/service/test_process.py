@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import gevent
 import pytest
 from docker.errors import APIError
-from probing import started
+from probing import container_of
 from service_process import ADMIN_KEY, ROOT, STOP_S, ServiceProcess, wait_until
 
 if TYPE_CHECKING:
@@ -28,10 +28,10 @@ GONE_S = 10
 """The promise: so long after a `kill -9` there is no container left."""
 LONG = {"limits": {"wall_time_s": 30}}
 BEGAN = "open('/proc/1/stat').read().rpartition(')')[2].split()[19]"
-"""When the container's first process began, which tells one container from another."""
+"""When the container's first process began."""
 HOST = f"""
-import time
-print({BEGAN}, flush=True)
+import os, time
+print({BEGAN}, os.getuid(), flush=True)
 time.sleep(25)
 """
 STUBBORN = """
@@ -200,14 +200,14 @@ def test_ps_draws_the_tree(shared: ServiceProcess) -> None:
 
 
 def next_host(events: Events) -> str:
-    """Return when the container began that runs the job now."""
+    """Return what tells the container that runs the job now from all others."""
     return str(events.until("stdout").data["text"]).strip()
 
 
-def container_of(service: ServiceProcess, began: str) -> str:
-    """Return the container that began then."""
-    (found,) = (one for one in service.containers() if started(service, one) == began)
-    return found
+def named(service: ServiceProcess, host: str) -> str:
+    """Return the container's id."""
+    began, uid = host.split()
+    return container_of(service, began, int(uid))
 
 
 def test_a_job_whose_container_is_killed_runs_again(shared: ServiceProcess) -> None:
@@ -215,7 +215,7 @@ def test_a_job_whose_container_is_killed_runs_again(shared: ServiceProcess) -> N
     job_id = shared.api.submit("python", source)
     with shared.api.follow(job_id) as events:
         first = next_host(events)
-        shared.docker.kill(container_of(shared, first))
+        shared.docker.kill(named(shared, first))
         assert events.until("restarted").data == {"attempt": 2}
         assert events.until("started").data == {"attempt": 2}
         second = next_host(events)
@@ -238,7 +238,7 @@ def test_a_job_that_loses_three_containers_is_given_up(
     job_id = shared.api.submit("python", HOST, **LONG)
     with shared.api.follow(job_id) as events:
         for _ in range(3):
-            shared.docker.kill(container_of(shared, next_host(events)))
+            shared.docker.kill(named(shared, next_host(events)))
         end = events.until("finished").data
     assert end["outcome"] == "internal_error"
     assert end["attempt"] == 3
@@ -252,7 +252,7 @@ def test_a_cancelled_job_whose_container_dies_does_not_run_again(
 ) -> None:
     job_id = shared.api.submit("python", HOST, **LONG)
     with shared.api.follow(job_id) as events:
-        host = container_of(shared, next_host(events))
+        host = named(shared, next_host(events))
         shared.docker.pause(host)  # it can't hear the cancel any more
         cancel = gevent.spawn(shared.api.cancel, job_id)
         assert cancel.get(timeout=20).status == 202
