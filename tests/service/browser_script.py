@@ -196,10 +196,13 @@ def interactive(page: Page) -> Seen:
 # -------------------------------------------------------------------- the live tree
 
 SLOW = "import time; time.sleep(3)"
-GREEDY = """\
-#include <stdlib.h>
-#include <string.h>
-int main(void) { for (;;) memset(malloc(1 << 20), 1, 1 << 20); }"""
+LITTERING = """\
+#include <stdio.h>
+#include <unistd.h>
+int main(void) {
+  char name[64];
+  for (int n = 0; n < 400000; n++) { sprintf(name, "/usr/no%d", n); access(name, 0); }
+}"""
 POST = """([language, source]) => fetch("/v1/jobs", {
     method: "POST",
     headers: {"Content-Type": "application/json"},
@@ -231,8 +234,10 @@ def system(page: Page) -> Seen:
         state: page.locator(f'.container[data-state="{state}"]').first.evaluate(COLOUR)
         for state in ("busy", "idle")
     }
-    page.evaluate(POST, ["c", GREEDY])
-    expect(page.locator(".happening").first).to_contain_text("ran out of memory")
+    page.evaluate(POST, ["c", LITTERING])
+    expect(page.locator(".happening").first).to_contain_text(
+        "could not be shown to be clean"
+    )
     expect(busy).to_have_count(0)
     return {
         "cells": cells,
@@ -285,7 +290,7 @@ def system_picture(page: Page) -> Seen:
         if number % 8 == 0:
             page.evaluate(POST, ["python", SLOW])
         if number % 20 == 0:
-            page.evaluate(POST, ["c", GREEDY])
+            page.evaluate(POST, ["c", LITTERING])
         page.wait_for_timeout(200)
     page.screenshot(path=PICTURE.with_name("system.png"))
     return {}

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.docker
 
 SLACK_KB = 2048
-MORE_SLACK_KB = {"go": 1024}
+MORE_SLACK_KB = {"go": 2048}
 """What a language's own threads have in the kernel, and no program can see."""
 STEP_KB = 256
 SIZES_MB = (16, 64, 256, 512)
