@@ -13,7 +13,8 @@ pytestmark = pytest.mark.docker
 
 SLACK_KB = 2048
 MORE_SLACK_KB = {"go": 2048}
-"""What a language's own threads have in the kernel, and no program can see."""
+"""Go was seen to get 2.5 to 3.3 MB less than was asked for. The cause is not found yet:
+until it is, this bound is wider than what is promised."""
 STEP_KB = 256
 SIZES_MB = (16, 64, 256, 512)
 LEAST_MB = {"javascript": 64, "java": 128}
