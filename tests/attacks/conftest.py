@@ -18,7 +18,9 @@ FIGURES = pytest.StashKey[list[str]]()
 
 @pytest.fixture(scope="session")
 def alone() -> Iterator[ServiceProcess]:
-    with ServiceProcess(pool__warm=1, pool__max=1, runtime=RUNTIME) as one:
+    # One container a language, so that what looks is where the attack has been.
+    settings = {"pool__max": 1, "guests_max": 0, "runtime": RUNTIME}
+    with ServiceProcess(pool__warm=1, **settings) as one:
         yield one
         assert one.terminate() == 0
         assert one.containers() == []
