@@ -9,6 +9,7 @@ import docker
 import pytest
 from calls import follow
 from stage import Node, stage, wait_until
+from where import HERE, container_of
 
 if TYPE_CHECKING:
     from calls import Call
@@ -20,9 +21,9 @@ HEAL_S = 30
 ANSWER_S = 8
 """The longest that a client waits for a 503: the gateway's patience and some more."""
 JOB = {"language": "python", "source": "print('hello')"}
-HOST = """
+HOST = f"""
 import os, time
-print(os.uname().nodename, flush=True)
+print({HERE}, flush=True)
 time.sleep(20)
 """
 LONG = {"language": "python", "source": HOST, "limits": {"wall_time_s": 30}}
@@ -106,7 +107,7 @@ def test_a_job_runs_on_while_the_broker_has_no_memory(scene: Scene) -> None:
 
 
 def test_a_job_that_takes_its_container_down_is_given_up(scene: Scene) -> None:
-    engine = docker.from_env()
+    engine = docker.from_env().api
     with stage(scene.url, gateways=1, workers=2, attempts_max=3) as one:
         one.wait_ready()
         (gateway,) = one.gateways
@@ -117,8 +118,8 @@ def test_a_job_that_takes_its_container_down_is_given_up(scene: Scene) -> None:
             if event.name == "started":
                 attempts.append(event.data)
             if event.name == "stdout":
-                host = event.data.split('"')[3].removesuffix("\\n")
-                engine.containers.get(host).kill()
+                here = event.data.split('"')[3].removesuffix("\\n")
+                engine.kill(container_of(engine, "warmbox.service", here))
         assert names.count("started") == 3
         assert names.count("restarted") == 2
         assert attempts == [f'{{"attempt":{number}}}' for number in (1, 2, 3)]

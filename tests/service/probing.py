@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from docker.errors import NotFound
+from where import HERE
 
 if TYPE_CHECKING:
     from http_api import Api
@@ -35,10 +34,6 @@ def parent(pid):
     except OSError:
         return 0
 
-def started(pid):
-    with open(f"/proc/{pid}/stat") as file:
-        return file.read().rpartition(")")[2].split()[19]
-
 def uid(pid):
     try:
         return os.stat(f"/proc/{pid}").st_uid
@@ -59,7 +54,7 @@ for p, u in list(others.items()):
     if u in (0, os.getuid() + 1) and parent(p) == launcher:
         family.add(p)
 print(json.dumps({
-    "container": [started(1), os.getuid()],
+    "container": HERE,
     "places": {f: names(f) for f in ("/tmp", "/dev/shm", "/dev/mqueue")},
     "box": names("/box"),
     "home": names(os.environ["HOME"]),
@@ -69,7 +64,7 @@ print(json.dumps({
     "ipc": [rows("shm"), rows("sem"), rows("msg")],
 }), flush=True)
 sys.stdin.read()
-"""
+""".replace("HERE", HERE)
 
 # What can't run Python by itself becomes the image's own: the runner needs it there.
 _BECOME = {
@@ -97,7 +92,7 @@ def check_all_clean(service: ServiceProcess, language: str) -> None:
         # which would wait for the others to end.
         for found in probe(service.api, count, language, source, fields):
             check_clean(found)
-            unseen.discard(container_of(service, *found["container"]))
+            unseen.discard(service.container_of(found["container"]))
         unseen &= names_of(service, language)
         if not unseen:
             return
@@ -122,27 +117,6 @@ def probe(api: Api, count: int, *program: Any) -> list[dict[str, Any]]:
 def names_of(service: ServiceProcess, language: str) -> set[str]:
     """Return the ids of the language's containers."""
     return set(service.containers(language))
-
-
-def container_of(service: ServiceProcess, began: str, uid: int) -> str:
-    """Return the container in which this is a job's uid; nothing if it has gone.
-
-    began: when its first process began, in the kernel's ticks. Several begin within
-    one, and a later one may have the same uids; host names are all the same.
-    """
-    found = [one for one in service.containers() if _is(service, one, began, uid)]
-    return found[0] if found else ""
-
-
-def _is(service: ServiceProcess, container: str, began: str, uid: int) -> bool:
-    try:
-        record = service.docker.inspect_container(container)
-        text = Path(f"/proc/{record['State']['Pid']}/stat").read_text()
-    except (NotFound, OSError):
-        return False
-    config = json.loads(record["Config"]["Cmd"][0])
-    is_its_uid = 0 <= uid - config["uid_first"] < config["uid_count"]
-    return is_its_uid and text.rpartition(")")[2].split()[19] == began
 
 
 def check_clean(found: dict[str, Any]) -> None:

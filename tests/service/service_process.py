@@ -15,6 +15,7 @@ import docker
 from docker.utils import kwargs_from_env
 from http_api import Api
 from ports import free_port
+from where import container_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -135,6 +136,11 @@ class ServiceProcess:
             labels.append(f"warmbox.language={language}")
         found = self.docker.containers(all=True, filters={"label": labels})
         return [str(one["Id"]) for one in found]
+
+    def container_of(self, here: str) -> str:
+        """Return the container of ours where a job's `HERE` is this."""
+        label = f"warmbox.service=127.0.0.1:{self.port}"
+        return container_of(self.docker, label, here)
 
     def wait_settled(self, language: str, count: int = 5) -> int:
         """Wait until all containers of the language are idle, and enough of them.

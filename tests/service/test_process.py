@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import gevent
 import pytest
 from docker.errors import APIError
-from probing import container_of
 from service_process import ADMIN_KEY, ROOT, STOP_S, ServiceProcess, wait_until
+from where import HERE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,13 +27,8 @@ pytestmark = pytest.mark.docker
 GONE_S = 10
 """The promise: so long after a `kill -9` there is no container left."""
 LONG = {"limits": {"wall_time_s": 30}}
-BEGAN = "open('/proc/1/stat').read().rpartition(')')[2].split()[19]"
-"""When the container's first process began."""
-HOST = f"""
-import os, time
-print({BEGAN}, os.getuid(), flush=True)
-time.sleep(25)
-"""
+SAY = f"import os, time\nprint({HERE}, flush=True)\n"
+HOST = SAY + "time.sleep(25)\n"
 STUBBORN = """
 import os, signal
 print("up", flush=True)
@@ -204,18 +199,12 @@ def next_host(events: Events) -> str:
     return str(events.until("stdout").data["text"]).strip()
 
 
-def named(service: ServiceProcess, host: str) -> str:
-    """Return the container's id."""
-    began, uid = host.split()
-    return container_of(service, began, int(uid))
-
-
 def test_a_job_whose_container_is_killed_runs_again(shared: ServiceProcess) -> None:
     source = HOST.replace("25", "0.5")
     job_id = shared.api.submit("python", source)
     with shared.api.follow(job_id) as events:
         first = next_host(events)
-        shared.docker.kill(named(shared, first))
+        shared.docker.kill(shared.container_of(first))
         assert events.until("restarted").data == {"attempt": 2}
         assert events.until("started").data == {"attempt": 2}
         second = next_host(events)
@@ -238,7 +227,7 @@ def test_a_job_that_loses_three_containers_is_given_up(
     job_id = shared.api.submit("python", HOST, **LONG)
     with shared.api.follow(job_id) as events:
         for _ in range(3):
-            shared.docker.kill(named(shared, next_host(events)))
+            shared.docker.kill(shared.container_of(next_host(events)))
         end = events.until("finished").data
     assert end["outcome"] == "internal_error"
     assert end["attempt"] == 3
@@ -252,7 +241,7 @@ def test_a_cancelled_job_whose_container_dies_does_not_run_again(
 ) -> None:
     job_id = shared.api.submit("python", HOST, **LONG)
     with shared.api.follow(job_id) as events:
-        host = named(shared, next_host(events))
+        host = shared.container_of(next_host(events))
         shared.docker.pause(host)  # it can't hear the cancel any more
         cancel = gevent.spawn(shared.api.cancel, job_id)
         assert cancel.get(timeout=20).status == 202
@@ -321,6 +310,6 @@ def test_the_pool_grows_with_the_demand_and_shrinks_again() -> None:
 )
 def test_a_container_of_one_job(settings: dict[str, object]) -> None:
     with small(**settings) as service:
-        source = f"print({BEGAN})"
+        source = SAY
         hosts = {service.api.run("python", source).text for _ in range(4)}
     assert len(hosts) == 4
