@@ -71,6 +71,11 @@ def _optional(absent: object, **bounds: Any) -> Any:
     return Field(default=absent, json_schema_extra=_without_default, **bounds)
 
 
+def _asks_nothing(absent: object) -> Any:
+    # Likewise, of a whole object.
+    return Field(default=absent, json_schema_extra=_without_default)
+
+
 def _none_of(kind: type[list[Any] | dict[str, Any]]) -> Any:
     # Not a value, which pydantic would copy for each request.
     return Field(default_factory=kind, json_schema_extra={"default": kind()})
@@ -145,7 +150,7 @@ class LimitsRequest(_Model):
     file_size_kb: Whole = _optional(0, ge=1)
     open_files: Whole = _optional(0, ge=8)
     stack_kb: Whole = _optional(0, ge=128)
-    compile: CompileLimitsRequest = CompileLimitsRequest()
+    compile: CompileLimitsRequest = _asks_nothing(CompileLimitsRequest())
 
 
 class JobRequest(_Model):
@@ -159,7 +164,7 @@ class JobRequest(_Model):
     args: list[Word] = _none_of(list)
     compile_args: list[Word] = _none_of(list)
     env: dict[Variable, Word] = _none_of(dict)
-    limits: LimitsRequest = LimitsRequest()
+    limits: LimitsRequest = _asks_nothing(LimitsRequest())
 
 
 def bounds_of(entries_max: Mapping[str, int]) -> Bounds:

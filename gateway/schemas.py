@@ -65,7 +65,6 @@ def _request_schemas(config: GatewayConfig, names: Iterable[str]) -> dict[str, S
     fields["args"]["maxItems"] = config.args_max
     fields["compile_args"]["maxItems"] = config.args_max
     fields["env"] = _variables(fields["env"], config.env_max)
-    fields["limits"].pop("default")
     return {
         "JobRequest": {
             "description": "A program as one text, or as files.",

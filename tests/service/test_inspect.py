@@ -45,7 +45,7 @@ def inspected(service: ServiceProcess) -> dict[str, Any]:
         ("DeviceRequests", None),
         ("VolumesFrom", None),
         ("GroupAdd", None),
-        ("ExtraHosts", None),
+        ("ExtraHosts", ["box:127.0.1.1"]),
         ("Dns", ["127.0.0.1"]),
         ("DnsSearch", ["."]),
         ("PortBindings", None),
