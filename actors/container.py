@@ -22,6 +22,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 import gevent
+import pydantic_core
 
 from actors import cause
 from actors.actor import Actor, Context
@@ -66,7 +67,7 @@ from metrics import instruments
 from metrics.live import LIVE, ContainerFact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from actors.bounds import Bounds
     from actors.engine import Attached
@@ -284,7 +285,8 @@ class Container(Actor):
         elif kind == wire.DONE and self._state == "busy":
             self._done(_document(payload))
         elif kind == wire.DIRTY:
-            self._dirty(_document(payload))
+            # A name in its reason may have half a surrogate pair.
+            self._dirty(_document(payload, json.loads))
         else:
             self._retire("protocol")
 
@@ -755,9 +757,11 @@ class Container(Actor):
         self._weight = self._link = None
 
 
-def _document(payload: bytes) -> dict[str, Any]:
+def _document(
+    payload: bytes, parse: Callable[[bytes], object] = pydantic_core.from_json
+) -> dict[str, Any]:
     """Return what a frame says; raises ValueError or TypeError if that is nothing."""
-    document = json.loads(payload)
+    document = parse(payload)
     if not isinstance(document, dict):
         raise TypeError("what is said has no names")
     return document

@@ -125,7 +125,7 @@ class LanguageQueue(Actor):
 
     def clean_up(self, *, crashed: bool) -> None:
         """The pool goes down with its queue, and the broker delivers again."""
-        instruments.queue_depth.labels(self._language).set(0)
+        instruments.queue_depth_of(self._language).set(0)
         LIVE.queues.pop(self._language, None)
 
     # ---------------------------------------------------------------- delivery
@@ -243,7 +243,7 @@ class LanguageQueue(Actor):
         count = len(self._backlog)
         if count != self._told:
             self._told = count
-            instruments.queue_depth.labels(self._language).set(count)
+            instruments.queue_depth_of(self._language).set(count)
             first = self._backlog.first()
             since = None if first is None else self._entries[first].since
             LIVE.queues[self._language] = QueueFact(count, since)

@@ -73,7 +73,7 @@ def measure(language: str, entry: Entry, now: float) -> None:
     """Count the job, now that nobody waits for its end any more."""
     result = entry.result
     assert result is not None  # noqa: S101 - it has ended
-    instruments.jobs_total.labels(language, result.outcome.value).inc()
+    instruments.jobs_total_of(language, result.outcome.value).inc()
     ours = result.outcome is Outcome.INTERNAL_ERROR
     LIVE.minute(language).add(now, result.usage.queue_ms, ours=ours)
     total_ms = (now - entry.since) * 1e3

@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+import pydantic_core
+
 from actors.bounds import (
     COMPILE_RLIMITS,
     MIB,
@@ -317,7 +319,7 @@ def job_frame(
         "others_wait": others_wait,
     }
     blobs = [file.content for file in job.files]
-    payload = wire.pack_job(json.dumps(header).encode(), [*blobs, job.stdin])
+    payload = wire.pack_job(pydantic_core.to_json(header), [*blobs, job.stdin])
     return wire.encode(wire.JOB, payload)
 
 

@@ -240,28 +240,26 @@ class Scheduler(Actor):
         """Bring idle containers and waiting jobs together. Nobody else does."""
         if self._unheard:
             return
-        found = self._next()
-        while found is not None:
-            found = self._dispatch(found)
-        if self._has_tenants:
-            self._renew()
-        if self._is_sampling:
-            self._hurry()
-        else:
+        if self._waiting():
+            found = self._next()
+            while found is not None:
+                found = self._dispatch(found)
+            if self._has_tenants:
+                self._renew()
+            if self._is_sampling:
+                self._hurry()
+        if not self._is_sampling:
             self._sample()
+
+    def _waiting(self) -> list[tuple[str, Turns]]:
+        """Return the languages for which somebody waits, in turn."""
+        return [(name, turns) for name, turns in self._turns.items() if turns.clients]
 
     def _next(self) -> Match | None:
         """Return the next client in turn with a slot and a container for it."""
-        for turns in self._turns.values():
-            if turns.clients:
-                break
-        else:
+        waiting = self._waiting()
+        if not waiting or self._slots.left_to_guests <= 0:
             return None
-        if self._slots.left_to_guests <= 0:
-            return None
-        waiting = [
-            (name, turns) for name, turns in self._turns.items() if turns.clients
-        ]
         for lane in LANES if self._slots.left > 0 else NEW_LANES:
             for language, turns in waiting:
                 found = self._find(language, turns, lane)
@@ -303,7 +301,7 @@ class Scheduler(Actor):
         slot = self._take_slot(container, language, client, tenant=tenant)
         self._served[language].note(client, self.now())
         found = self._next()
-        others_wait = found is None and any(self._turns.values())
+        others_wait = found is None and bool(self._waiting())
         is_guest = slot.guest_mb is not None
         dispatch = DispatchJob(container, client, others_wait, is_guest)
         if self.tell(f"{self._languages}{language}/queue", dispatch):
@@ -317,9 +315,9 @@ class Scheduler(Actor):
 
     def _renew(self) -> None:
         """Retire what is only good for others, for those who have nothing."""
-        for language, turns in self._turns.items():
+        for language, turns in self._waiting():
             idle = self._idle[language]
-            if turns and idle and not idle.fresh:
+            if idle and not idle.fresh:
                 self._retire_foreign(language, turns, idle)
 
     def _retire_foreign(
@@ -364,7 +362,7 @@ class Scheduler(Actor):
 
     def _sort(self, client: str) -> None:
         """Let the client wait in its lane, after a change of what it runs or spoils."""
-        for turns in self._turns.values():
+        for _, turns in self._waiting():
             turns.sort(client)
 
     def _charge(self, language: str, client: str) -> None:
@@ -395,7 +393,7 @@ class Scheduler(Actor):
         for slot in self._slots.values():
             ages[slot.language].append(self.now() - slot.since)
         for language in dict.fromkeys((*self._turns, *ages, *self._demand)):
-            waiting = self._waiting(language)
+            waiting = self._count_waiting(language)
             demand = self._demand[language]
             # What could be dispatched has been.
             is_starved = free > 0 and waiting > 0
@@ -415,7 +413,7 @@ class Scheduler(Actor):
             self._is_sampling = True
             self.set_timer("sample", SAMPLE_S)
 
-    def _waiting(self, language: str) -> int:
+    def _count_waiting(self, language: str) -> int:
         turns = self._turns.get(language)
         return max(0, turns.count) if turns else 0
 
@@ -429,10 +427,8 @@ class Scheduler(Actor):
 
     def _hurry(self) -> None:
         """Have containers started at once for those who have nothing running."""
-        for language, turns in self._turns.items():
-            if not turns.clients or language in self._hurried:
-                continue
-            if turns.lane(Lane.NEWCOMER):
+        for language, turns in self._waiting():
+            if language not in self._hurried and turns.lane(Lane.NEWCOMER):
                 self._hurried.add(language)
                 self._grow(language)
 

@@ -65,21 +65,21 @@ class Slots:
 
         memory_mb: what the job may have; None as long as it isn't known.
         """
-        self.free(container)
+        if container in self._taken:
+            self.free(container)
         if self.left <= 0:
             guest_mb = self._budget.job_mb_max if memory_mb is None else memory_mb
             slot = slot._replace(guest_mb=guest_mb)
+            self._count_guest(1, guest_mb)
         self._taken[container] = slot
         self._by_client[slot.client] = self.of(slot.client) + 1
         self._by_language[slot.language] += 1
-        self._count_guest(slot, 1)
         return slot
 
-    def _count_guest(self, slot: Slot, change: int) -> None:
-        if slot.guest_mb is not None:
-            self._guests += change
-            self._guests_mb += change * slot.guest_mb
-            instruments.guests.set(self._guests)
+    def _count_guest(self, change: int, guest_mb: int) -> None:
+        self._guests += change
+        self._guests_mb += change * guest_mb
+        instruments.guests.set(self._guests)
 
     def free(self, container: str) -> Slot | None:
         """Free the container's slot, and return it if there was one."""
@@ -89,7 +89,8 @@ class Slots:
             left = self._by_client[slot.client] = self._by_client[slot.client] - 1
             if not left:
                 del self._by_client[slot.client]
-            self._count_guest(slot, -1)
+            if slot.guest_mb is not None:
+                self._count_guest(-1, slot.guest_mb)
         return slot
 
     def measure(self, container: str, memory_mb: int) -> None:

@@ -92,7 +92,8 @@ class Turns:
 
     def sort(self, client: str) -> None:
         """Let the client wait in the lane where it belongs now."""
-        if client in self.clients and self.clients[client] != self._lane_of(client):
+        lane = self.clients.get(client)
+        if lane is not None and lane != self._lane_of(client):
             self._leave(client)
             self._enter(client)
 

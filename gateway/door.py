@@ -119,7 +119,7 @@ class Door:
             self.check(environ)
         except Problem as problem:
             raise to_response(problem) from None
-        if _is_preflight(environ) and self._allowed(environ):
+        if self._origins and _is_preflight(environ) and self._allowed(environ):
             raise bottle.HTTPResponse(status=204, headers=_PREFLIGHT)
 
     def _mark(self) -> None:

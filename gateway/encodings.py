@@ -19,6 +19,8 @@ from gateway.views import as_utf8, result
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from gateway.streams import Audience
+
 KEPT_BYTES_MAX = 1 << 20
 KEPT_MAX = 1024
 
@@ -36,16 +38,20 @@ class Encodings:
         self._kept: OrderedDict[Key, tuple[NumberedEvent, bytes]] = OrderedDict()
         self._bytes = 0
 
-    def of(self, numbered: NumberedEvent) -> Iterable[bytes]:
-        """Return the event in parts; a short one is the only part."""
+    def of(self, audience: Audience, numbered: NumberedEvent) -> Iterable[bytes]:
+        """Return the event in parts; a short one is the only part.
+
+        audience: who follows the job. For one alone nothing short is kept.
+        """
         body = numbered.event.body
         if isinstance(body, Output) and len(body.data) > LONG_BYTES:
             return self._long(numbered, body.data)
         key = (id(numbered), 0)
         found = self._kept.get(key)
-        return (
-            found[1] if found else self._keep(key, numbered, encode_event(numbered)),
-        )
+        if found is not None:
+            return (found[1],)
+        part = encode_event(numbered)
+        return (part if audience.count == 1 else self._keep(key, numbered, part),)
 
     def _long(self, numbered: NumberedEvent, data: bytes) -> Iterator[bytes]:
         head, tail = _around(numbered)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import bottle
@@ -178,7 +179,7 @@ class Jobs:
 
     def _stream(self, job_id: str, after_id: int, client: str) -> Any:
         desk, config = self._desk, self._config
-        desk.streams.enter(client, job_id)
+        audience = desk.streams.enter(client, job_id)
         place = sse.Place(desk.ledger, client, desk.turns)
         sink = sse.Sink(config.watcher_events_max, place)
         follower = _Follower(self._directory, desk, job_id, after_id, sink)
@@ -188,7 +189,11 @@ class Jobs:
             follower.leave()
             raise
         events = sse.stream(
-            sink, config.heartbeat_s, follower.is_lost, follower.leave, desk.encodings
+            sink,
+            config.heartbeat_s,
+            follower.is_lost,
+            follower.leave,
+            partial(desk.encodings.of, audience),
         )
         return bottle.HTTPResponse(events, 200, _STREAM_HEADERS)
 

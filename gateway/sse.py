@@ -18,11 +18,13 @@ from gateway.replies import LastChunk
 from metrics import instruments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
-    from gateway.encodings import Encodings
     from gateway.ledger import Ledger
     from gateway.turns import Turns
+
+    Encode = Callable[[NumberedEvent], Iterable[bytes]]
+    """Returns an event as it travels, in parts."""
 
 OPENING = b"retry: 2000\n: open\n\n"
 HEARTBEAT = b": alive\n\n"
@@ -157,7 +159,7 @@ def stream(
     heartbeat_s: float,
     is_lost: Callable[[], bool],
     leave: Callable[[], None],
-    encodings: Encodings,
+    encode: Encode,
 ) -> Iterator[bytes]:
     """Yield the event stream in pieces, up to the terminal event.
 
@@ -166,7 +168,7 @@ def stream(
     """
     instruments.watchers.inc()
     try:
-        sink.is_over = yield from _all_pieces(sink, heartbeat_s, is_lost, encodings)
+        sink.is_over = yield from _all_pieces(sink, heartbeat_s, is_lost, encode)
     finally:
         instruments.watchers.dec()
         sink.place.release()
@@ -174,7 +176,7 @@ def stream(
 
 
 def _all_pieces(
-    sink: Sink, heartbeat_s: float, is_lost: Callable[[], bool], encodings: Encodings
+    sink: Sink, heartbeat_s: float, is_lost: Callable[[], bool], encode: Encode
 ) -> Generator[bytes, None, bool]:
     """Yield the pieces; return whether the job's end is among them."""
     # The first one brings the headers on their way, so it goes out at once.
@@ -182,7 +184,7 @@ def _all_pieces(
     while True:
         # Found out before what is kept is taken, so that it still goes out.
         lagged = sink.lagged or (first is HEARTBEAT and is_lost())
-        has_ended = yield from _pieces(first, sink, encodings)
+        has_ended = yield from _pieces(first, sink, encode)
         if has_ended:
             return True
         if lagged:
@@ -191,16 +193,14 @@ def _all_pieces(
         first = b"" if sink.wait(heartbeat_s) else HEARTBEAT
 
 
-def _pieces(
-    before: bytes, sink: Sink, encodings: Encodings
-) -> Generator[bytes, None, bool]:
+def _pieces(before: bytes, sink: Sink, encode: Encode) -> Generator[bytes, None, bool]:
     """Yield what the sink has behind the bytes that come first.
 
     The pieces are of a size that others can wait for, and leave others their turn.
     """
     piece, count = bytearray(before), 0
     for numbered in sink.take():
-        for part in encodings.of(numbered):
+        for part in encode(numbered):
             if len(piece) >= PIECE_BYTES_MIN or count >= EVENTS_IN_PIECE_MAX:
                 yield bytes(piece)
                 sink.place.wait_turn()

@@ -9,6 +9,10 @@ from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from metrics import plain_value
+
+plain_value.use()
+
 REGISTRY = CollectorRegistry(auto_describe=True)
 
 _SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -139,7 +143,23 @@ loop_lag_seconds = Gauge(
 )
 
 
+# To look one up by its labels takes longer than to change it. Only of what is never
+# removed: these are kept for good.
+
+
+@cache
+def queue_depth_of(language: str) -> Gauge:
+    """Return the one for a language."""
+    return queue_depth.labels(language)
+
+
+@cache
+def jobs_total_of(language: str, outcome: str) -> Counter:
+    """Return the one for an outcome."""
+    return jobs_total.labels(language, outcome)
+
+
 @cache
 def job_seconds_of(language: str, phase: str) -> Histogram:
-    """Return the one for a phase; to look it up takes longer than to observe."""
+    """Return the one for a phase."""
     return job_seconds.labels(language, phase)

@@ -20,7 +20,7 @@ from actors.messages import (
     Restarted,
     Started,
 )
-from gateway.encodings import Encodings, encode_event
+from gateway.encodings import encode_event
 from gateway.ledger import Ledger
 from gateway.sse import HEARTBEAT, LAGGED, OPENING, Place, Sink, stream
 from gateway.turns import Turns
@@ -226,6 +226,10 @@ def sink_of(events_max: int) -> Sink:
     return Sink(events_max, Place(ledger, "a client", Turns()))
 
 
+def encoded(numbered: NumberedEvent) -> tuple[bytes]:
+    return (encode_event(numbered),)
+
+
 def never() -> bool:
     return False
 
@@ -245,7 +249,7 @@ def test_a_reader_that_falls_behind_is_told() -> None:
     sink = sink_of(4)
     sink.go_live()
     left: list[bool] = []
-    chunks = stream(sink, 60, never, lambda: left.append(True), Encodings())
+    chunks = stream(sink, 60, never, lambda: left.append(True), encoded)
     assert next(chunks) == OPENING
     assert sink.deliver(batch(1, 3))
     assert not sink.deliver(batch(4, 2))
@@ -265,7 +269,7 @@ def test_one_large_batch_is_no_lag() -> None:
 def test_events_of_one_batch_travel_together() -> None:
     sink = sink_of(1024)
     sink.deliver(batch(1, 10))
-    chunks = stream(sink, 0, never, nothing, Encodings())
+    chunks = stream(sink, 0, never, nothing, encoded)
     assert next(chunks) == OPENING + b"".join(map(encode_event, batch(1, 10)))
     assert next(chunks) == HEARTBEAT
 
@@ -273,7 +277,7 @@ def test_events_of_one_batch_travel_together() -> None:
 def test_a_long_replay_travels_in_pieces() -> None:
     sink = sink_of(1024)
     sink.deliver(batch(1, 5000))
-    chunks = stream(sink, 60, never, nothing, Encodings())
+    chunks = stream(sink, 60, never, nothing, encoded)
     assert len(next(chunks)) < 70_000
     chunks.close()  # type: ignore[attr-defined]
 
@@ -283,7 +287,7 @@ def test_what_comes_behind_a_streams_end_is_not_kept() -> None:
     ledger = Ledger(bytes_max=MIB, bytes_per_client_max=MIB)
     sink = Sink(1024, Place(ledger, "a client", Turns()))
     sink.go_live()
-    chunks = stream(sink, 60, never, nothing, Encodings())
+    chunks = stream(sink, 60, never, nothing, encoded)
     next(chunks)
     chunks.close()  # type: ignore[attr-defined]
     # When the job goes on to write

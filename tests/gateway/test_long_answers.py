@@ -25,6 +25,7 @@ from gateway.event_stream import EventParser
 from gateway.ledger import AnswersFullError, Ledger
 from gateway.pace import Pace
 from gateway.pieces import STEP_BYTES, Text, character_cut, encode, in_pieces
+from gateway.streams import Audience
 from metrics.instruments import REGISTRY
 
 if TYPE_CHECKING:
@@ -294,13 +295,25 @@ def test_a_long_event_travels_in_pieces(gateway: Gateway) -> None:
     assert max(map(len, again.raw.read_chunked())) < PIECE_BYTES_MAX
 
 
+def alone() -> Audience:
+    audience = Audience()
+    audience.count = 1
+    return audience
+
+
+def crowd() -> Audience:
+    audience = Audience()
+    audience.count = 2
+    return audience
+
+
 @given(st.one_of(TINY, LONG), st.integers(1, 9))
 @settings(deadline=None)
 def test_the_parts_of_an_event_are_the_event(data: bytes, number: int) -> None:
     event = NumberedEvent(number, JobEvent("j", 2, Output("run", "stderr", data)))
     encodings = Encodings()
-    for _ in range(2):
-        assert b"".join(encodings.of(event)) == encode_event(event)
+    for audience in (alone(), *[crowd()] * 2):
+        assert b"".join(encodings.of(audience, event)) == encode_event(event)
 
 
 def test_an_event_is_encoded_once_for_all_its_watchers(
@@ -318,7 +331,8 @@ def test_an_event_is_encoded_once_for_all_its_watchers(
     gateway.world.emit(job_id, Started(), HELLO, Finished(SUCCESS))
     seen = [[name for _, name, _ in shown(one)] for one in streams]
     assert seen == [["queued", "started", "stdout", "finished"]] * 3
-    assert len(encoded) == 4
+    alone_with_the_first = 1
+    assert len(encoded) == 4 + alone_with_the_first
 
 
 def test_what_was_encoded_is_kept_within_bounds(
@@ -328,7 +342,7 @@ def test_what_was_encoded_is_kept_within_bounds(
     encodings = Encodings()
     events = [NumberedEvent(n, JobEvent("j", 1, HELLO)) for n in range(1, 4)]
     for event in (*events, *events):
-        assert b"".join(encodings.of(event)) == encode_event(event)
+        assert b"".join(encodings.of(crowd(), event)) == encode_event(event)
 
 
 def open_streams(gateway: Gateway, job_id: str, count: int) -> list[Any]:
