@@ -240,7 +240,7 @@ class Scheduler(Actor):
         """Bring idle containers and waiting jobs together. Nobody else does."""
         if self._unheard:
             return
-        if self._waiting():
+        if self._somebody_waits():
             found = self._next()
             while found is not None:
                 found = self._dispatch(found)
@@ -250,6 +250,12 @@ class Scheduler(Actor):
                 self._hurry()
         if not self._is_sampling:
             self._sample()
+
+    def _somebody_waits(self) -> bool:
+        for turns in self._turns.values():  # noqa: SIM110 - a generator takes longer
+            if turns.clients:
+                return True
+        return False
 
     def _waiting(self) -> list[tuple[str, Turns]]:
         """Return the languages for which somebody waits, in turn."""
@@ -301,7 +307,7 @@ class Scheduler(Actor):
         slot = self._take_slot(container, language, client, tenant=tenant)
         self._served[language].note(client, self.now())
         found = self._next()
-        others_wait = found is None and bool(self._waiting())
+        others_wait = found is None and self._somebody_waits()
         is_guest = slot.guest_mb is not None
         dispatch = DispatchJob(container, client, others_wait, is_guest)
         if self.tell(f"{self._languages}{language}/queue", dispatch):
@@ -362,8 +368,9 @@ class Scheduler(Actor):
 
     def _sort(self, client: str) -> None:
         """Let the client wait in its lane, after a change of what it runs or spoils."""
-        for _, turns in self._waiting():
-            turns.sort(client)
+        for turns in self._turns.values():
+            if client in turns.clients:
+                turns.sort(client)
 
     def _charge(self, language: str, client: str) -> None:
         """Note that a container had to go because of the client's job."""
