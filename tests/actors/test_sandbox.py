@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,9 +22,14 @@ from actors.sandbox import (
     runner_config,
 )
 from images import wire
-from images.catalog import Step, Warm
+from images.catalog import Language, Step, Warm, load_catalog
 from images.heap import Heap
 
+COMPILED = [
+    one
+    for one in load_catalog(Path(__file__).parents[2] / "images").languages.values()
+    if one.compile
+]
 OPTIONS = container_options(make_defaults(), CONFIG, 123_000)
 HOST = OPTIONS["host"]
 
@@ -320,6 +326,23 @@ def test_a_compiler_has_its_languages_bounds_whatever_the_program_has() -> None:
         assert (found.wall_time_s, found.cpu_time_s, found.memory_mb) == (30, 10, 256)
         assert (found.output_kb, found.processes) == (1024, 64)
         assert bounds_of("run", limits, C).memory_mb == limits.memory_mb
+
+
+@pytest.mark.parametrize("language", COMPILED, ids=[one.name for one in COMPILED])
+def test_of_a_compilers_bounds_cpu_time_comes_first(language: Language) -> None:
+    tight = replace(LIMITS, wall_time_s=0.1, cpu_time_s=0.1)
+    job = make_job(language=language.name, limits=tight)
+    header, _ = unpacked(job, make_defaults(language))
+    compiling, running = header["steps"]
+    own = language.limits.compile
+    assert own is not None
+    assert (compiling["cpu_s"], compiling["wall_s"]) == (
+        own.cpu_time_s,
+        own.wall_time_s,
+    )
+    # Wall time is for when others compile too: as many as wait for two processors.
+    assert compiling["wall_s"] >= 3 * compiling["cpu_s"]
+    assert (running["cpu_s"], running["wall_s"]) == (0.1, 0.1)
 
 
 def test_a_job_can_ask_for_more_for_its_compiler() -> None:

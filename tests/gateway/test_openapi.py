@@ -64,6 +64,16 @@ def test_the_document_is_served(gateway: Gateway) -> None:
     assert gateway.get("/openapi.json").json() == _DOCUMENT
 
 
+def test_it_is_encoded_once_and_for_all(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def again(*_: object) -> bytes:
+        raise AssertionError("it has been encoded")
+
+    monkeypatch.setattr("gateway.replies.encode", again)
+    assert gateway.get("/openapi.json").json() == _DOCUMENT
+
+
 @_API.parametrize()
 @settings(
     max_examples=100,

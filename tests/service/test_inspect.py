@@ -10,6 +10,7 @@ import pytest
 from service_process import ROOT
 
 if TYPE_CHECKING:
+    from http_api import Api
     from service_process import ServiceProcess
 
 pytestmark = pytest.mark.docker
@@ -50,6 +51,7 @@ def inspected(service: ServiceProcess) -> dict[str, Any]:
         ("DnsSearch", ["."]),
         ("PortBindings", None),
         ("NanoCpus", 1_000_000_000),
+        ("CpuShares", 0),  # the kernel's usual, so that all containers have the same
     ],
 )
 def test_an_option_is_as_promised(
@@ -97,6 +99,22 @@ def test_connections_leave_nothing_to_be_read(inspected: dict[str, Any]) -> None
     sysctls = inspected["HostConfig"]["Sysctls"]
     assert sysctls["net.ipv4.tcp_no_metrics_save"] == "1"
     assert sysctls["net.ipv4.tcp_max_tw_buckets"] == "0"
+
+
+LISTED_MAX = 2000
+LIST_ALL = """
+import os
+found = set()
+for place in "/proc/sys", "/sys":
+    for folder, _, names in os.walk(place):
+        found |= {os.path.join(folder, name) for name in (".", *names)}
+print(len(found))
+"""
+
+
+def test_few_names_are_there_to_leave_a_time_at(api: Api) -> None:
+    """The kernel keeps for each when it was first looked for, in any job."""
+    assert int(api.run("python", LIST_ALL).text) < LISTED_MAX
 
 
 def test_hard_limits_stand_behind_our_own(inspected: dict[str, Any]) -> None:

@@ -283,6 +283,18 @@ TWICE = """
 using namespace std;
 int main() { int n; cin >> n; cout << n * 2 << endl; }
 """
+HEAVY = """
+#pragma GCC optimize("O3")
+#include <bits/stdc++.h>
+using namespace std;
+int main() {
+    map<int, vector<string>> m;
+    for (int i = 0; i < 5; i++) m[i].push_back(to_string(i));
+    regex r("[a-z]+");
+    cout << m.size() << regex_match("abc", r) << endl;
+}
+"""
+"""More than half of a compiler's CPU time."""
 SLOW_TO_COMPILE = (
     "#if __INCLUDE_LEVEL__ < 100\n#include __FILE__\n#include __FILE__\n#endif"
 )
@@ -313,6 +325,16 @@ def test_a_compiler_may_be_asked_to_do_with_less(api: Api) -> None:
     result = api.run("c", SLOW_TO_COMPILE, limits=limits)
     said = "Ended at the limit of 0.5 s of CPU time while compiling."
     assert (result.outcome, result.document["message"]) == ("timed_out", said)
+
+
+def test_heavy_compiles_that_share_the_processors_all_end_well(api: Api) -> None:
+    """What bounds them is CPU time, of which each takes as much as it does alone."""
+    jobs = [api.submit("cpp", HEAVY) for _ in range(4)]
+    results = [api.result(job_id) for job_id in jobs]
+    told = [result.document["compile"] for result in results]
+    assert [(one.outcome, one.text) for one in results] == [("success", "51\n")] * 4, (
+        told
+    )
 
 
 def test_a_compilers_limits_are_shown_and_have_caps(api: Api) -> None:

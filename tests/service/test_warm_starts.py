@@ -33,6 +33,8 @@ IDLE_S = 2
 ANOTHER_S = 30
 LEISURE_S = 0.6
 """Twice what the launcher takes for leisure: the container may be late."""
+START_MS = IDLE_S * 500
+"""More than an interpreter takes for its start, and less than it has waited."""
 WHILE_OTHERS_IDLE = f"import time; time.sleep({IDLE_S})"
 CLOCKS = """
 const { performance } = require('perf_hooks');
@@ -146,6 +148,38 @@ def test_nodes_clocks_begin_with_the_program(api: Api) -> None:
         # What follows Node's own start is the program, and no idling.
         assert {name: ms for name, ms in since.items() if ms > IDLE_S * 500} == {}
         assert since["now"] > 0
+
+
+SINCE_THE_START = {
+    "python": """
+import time
+print(max(time.process_time(), time.thread_time(), sum(__import__("os").times()[:2])))
+""",
+    "ruby": """
+cpu = Process.clock_gettime(Process::CLOCK_PROCESS_CPUTIME_ID)
+puts [cpu, Process.times.utime + Process.times.stime].max
+""",
+    "java": """
+import java.lang.management.*;
+class Main {
+    void main() {
+        var runtime = ManagementFactory.getRuntimeMXBean();
+        var since = System.currentTimeMillis() - runtime.getStartTime();
+        IO.println(Math.max(runtime.getUptime(), since) / 1e3);
+    }
+}
+""",
+}
+"""Seconds, by whatever clock of the language begins with the process."""
+
+
+@pytest.mark.parametrize("language", SINCE_THE_START)
+def test_no_other_languages_clock_counts_the_wait(api: Api, language: str) -> None:
+    for _ in range(2):
+        api.run("python", WHILE_OTHERS_IDLE, limits=PATIENCE)
+        told = api.run(language, SINCE_THE_START[language], limits=PATIENCE)
+        # Ruby's own start is in it, as it is in that of `ruby main.rb`.
+        assert float(told.text) * 1e3 < told.document["usage"]["wall_ms"] + START_MS
 
 
 def test_a_program_that_waits_by_the_clock_waits(api: Api) -> None:
