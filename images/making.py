@@ -212,7 +212,7 @@ def make_language(
         "warmbox.version": work.version,
     }
     tail = tail_recipe(catalog.root, language.folder)
-    work.build(tail, work.tag, {"TOOLS": tools}, labels)
+    work.build(tail, work.tag, {"BASE": BASE, "TOOLS": tools}, labels)
     if old and old["Id"] != work.engine.inspect(work.tag)["Id"]:
         work.engine.remove(old["Id"])
     return BuildState.BUILT

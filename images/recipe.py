@@ -31,12 +31,9 @@ RUNNER_FILES = (
 BASE_FILES = {"Dockerfile": "base.Dockerfile", "nss_box.c": "nss_box.c"}
 
 _TAIL = """\
+ARG BASE
 ARG TOOLS
-FROM ${{TOOLS}}
-USER 0
-WORKDIR /
-# Memory that the runner has freed goes back to the kernel, where a scrub looks at it.
-ENV MALLOC_MMAP_THRESHOLD_=131072 MALLOC_TRIM_THRESHOLD_=131072
+FROM ${{BASE}} AS programs
 COPY {names} /opt/warmbox/
 # Compiled once, not by every container as it starts: that is time, and memory kept.
 RUN cd /opt/warmbox \\
@@ -44,6 +41,13 @@ RUN cd /opt/warmbox \\
  && for name in *.py; do \\
       ln -s __pycache__/${{name%.py}}.cpython-*.pyc ${{name}}c || exit; \\
     done
+# In one layer, for the reason that base.Dockerfile gives.
+FROM ${{TOOLS}}
+USER 0
+WORKDIR /
+# Memory that the runner has freed goes back to the kernel, where a scrub looks at it.
+ENV MALLOC_MMAP_THRESHOLD_=131072 MALLOC_TRIM_THRESHOLD_=131072
+COPY --from=programs /opt/warmbox/ /opt/warmbox/
 ENTRYPOINT ["python3", "-I", "-S", "-B", "/opt/warmbox/runner.pyc"]
 CMD []
 """
