@@ -46,6 +46,7 @@ from gateway.submit_options import (
 )
 from gateway.terminal import Terminal
 from gateway.tree_view import show_tree, watch_tree
+from gateway.turns import Turns
 from images.build import build_command, connect, list_images
 from images.catalog import Catalog, load_catalog
 from images.doctor import examine, examine_host
@@ -196,9 +197,10 @@ def start_service(
 
     def make_server() -> GatewayServer:
         nonlocal server
-        app = make(config, service.directory, catalog, served)
+        turns = Turns()
+        app = make(config, service.directory, catalog, served, turns)
         listener = inherited.listener() if inherited else None
-        server = GatewayServer(app, config, listener)
+        server = GatewayServer(app, config, listener, turns)
         return server
 
     def announce() -> None:

@@ -21,7 +21,6 @@ from gateway.replies import reply_encoded
 from gateway.service import Service
 from gateway.submission import Submission
 from gateway.system import System
-from gateway.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from gateway.config import GatewayConfig
     from gateway.desk import Desk
     from gateway.ports import Directory
+    from gateway.turns import Turns
     from images.catalog import Catalog
 
 _QUERY_CHARS_MAX = 1024
@@ -40,14 +40,15 @@ def make_app(
     directory: Directory,
     catalog: Catalog,
     served: Mapping[str, str],
+    turns: Turns,
 ) -> Any:
     """Return the WSGI application.
 
     `served` has the version of each language that jobs may be written in, as the
-    tool in its image prints it.
+    tool in its image prints it. `turns` are the server's, too.
     """
     app = _bare_app(config)
-    desk = make_desk(config)
+    desk = make_desk(config, turns)
     _add_jobs(app, config, directory, Drafter(config, catalog, served), desk)
     service = Service(config, directory, catalog, served, desk.turns)
     app.get("/v1/languages", callback=_metered(desk.reads, service.languages))
@@ -62,10 +63,11 @@ def make_status_app(
     directory: Directory,
     catalog: Catalog,
     served: Mapping[str, str],
+    turns: Turns,
 ) -> Any:
     """Return the WSGI application of a process that takes no jobs from clients."""
     app = _bare_app(config)
-    service = Service(config, directory, catalog, served, Turns())
+    service = Service(config, directory, catalog, served, turns)
     _add_status(app, service, System(config, directory), Reads(config))
     return app
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from gevent.pywsgi import WSGIHandler
 
+from gateway.clients import client_key
 from gateway.head import is_request_line, read_head
 from gateway.incoming import Body, Incoming, discard
 from gateway.pace import Pace
@@ -47,6 +48,7 @@ class Connection(WSGIHandler):
     # They are all that pywsgi asks of its own.
     wsgi_input: Body  # type: ignore[assignment]
     headers: Head  # type: ignore[assignment]
+    environ: dict[str, Any]
     server: Any  # a gateway.server.Server
     ignored_socket_errors = _PEER_IS_GONE
     _corked: bytearray | None = None
@@ -55,7 +57,7 @@ class Connection(WSGIHandler):
     """Of an answer whose client has let us wait."""
 
     def __init__(self, sock: Any, address: str, server: Any) -> None:
-        self._incoming = Incoming(sock)
+        self._incoming = Incoming(sock, server.fairness.give_way)
         reader = io.BufferedReader(self._incoming, _BUFFER_BYTES)
         super().__init__(sock, address, server, reader)  # type: ignore[call-arg]
         # Without this, an answer in two pieces waits 40 ms for the peer's ack.
@@ -136,7 +138,10 @@ class Connection(WSGIHandler):
         raise error
 
     def handle_one_response(self) -> None:
-        """Answer, and close when the rest of the body was not read."""
+        """Answer in its client's turn; close when the body's rest was not read."""
+        client = client_key(self.environ, self.server.config.proxies)
+        self._incoming.client = client
+        self.server.fairness.enter(client)
         if self._slow is not None:  # one attribute more for all would cost 1.5 KB each
             self._slow = None
         super().handle_one_response()

@@ -12,10 +12,10 @@ from gateway.encodings import Encodings
 from gateway.ledger import Ledger
 from gateway.reads import Reads
 from gateway.streams import Streams
-from gateway.turns import Turns
 
 if TYPE_CHECKING:
     from gateway.config import GatewayConfig
+    from gateway.turns import Turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,9 @@ class Desk:
     answers: Answers
 
 
-def make_desk(config: GatewayConfig) -> Desk:
+def make_desk(config: GatewayConfig, turns: Turns) -> Desk:
     """Return a desk at which nobody stands."""
     ledger = Ledger(config.answers_mb_max << 20, config.answers_per_client_mb_max << 20)
-    turns = Turns()
     bodies = Bodies(config.bodies_mb_max << 20, config.client_share)
     answers = Answers(ledger, turns)
     return Desk(

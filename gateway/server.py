@@ -13,17 +13,21 @@ from gevent.pywsgi import WSGIServer
 
 from gateway.clients import host_of, is_local, is_proxy
 from gateway.connection import Connection
+from gateway.fairness import Fairness
 from metrics import instruments
 
 if TYPE_CHECKING:
     from socket import socket
 
     from gateway.config import GatewayConfig
+    from gateway.turns import Turns
 
 _log = logging.getLogger(__name__)
 
 _BACKLOG = 1024
 _UNSENT_BYTES = 131_072
+_ACCEPTED_AT_ONCE_MAX = 16
+"""Then whoever else can run has his turn."""
 
 
 class _Served(gevent.Greenlet):  # type: ignore[type-arg]  # not when it runs
@@ -44,8 +48,10 @@ class _Served(gevent.Greenlet):  # type: ignore[type-arg]  # not when it runs
 class _Server(WSGIServer):
     """A pywsgi server that knows its settings and its idle connections."""
 
+    max_accept = _ACCEPTED_AT_ONCE_MAX
+
     def __init__(
-        self, app: Any, config: GatewayConfig, listener: socket | None
+        self, app: Any, config: GatewayConfig, listener: socket | None, turns: Turns
     ) -> None:
         super().__init__(
             listener or (config.host, config.port),
@@ -63,6 +69,7 @@ class _Server(WSGIServer):
             handler_class=Connection,
         )
         self.config = config
+        self.fairness = Fairness(turns)
         self.idle: set[Connection] = set()
         self.stopping = False
         self._open: Counter[str] = Counter()
@@ -79,6 +86,7 @@ class _Server(WSGIServer):
             return
         self._open[host] += 1
         try:
+            self.fairness.enter(host)
             super().handle(sock, address)
         finally:
             self._open[host] -= 1
@@ -97,14 +105,19 @@ def _keep_little_unsent(listener: Any) -> None:
 class GatewayServer:
     """Serves the application over HTTP, from `start` to `stop`.
 
-    listener: a socket that listens already, which other processes may share.
+    listener: a socket that listens already, which other processes may share. turns: the
+    application's, for who asks much and for who is answered much alike.
     """
 
     def __init__(
-        self, app: Any, config: GatewayConfig, listener: socket | None = None
+        self,
+        app: Any,
+        config: GatewayConfig,
+        listener: socket | None,
+        turns: Turns,
     ) -> None:
         self._config = config
-        self._server = _Server(app, config, listener)
+        self._server = _Server(app, config, listener, turns)
 
     @property
     def port(self) -> int:

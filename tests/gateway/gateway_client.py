@@ -15,6 +15,7 @@ from actors.messages import Finished, Started
 from gateway.app import make_app
 from gateway.config import GatewayConfig
 from gateway.server import GatewayServer
+from gateway.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,7 +92,9 @@ def running(
     usual = GatewayConfig(secret=b"secret", port=0, reads_burst=10**6)
     config = replace(usual, **settings)
     world = World()
-    server = GatewayServer(make(config, world, catalog(), served), config)
+    turns = Turns()
+    app = make(config, world, catalog(), served, turns)
+    server = GatewayServer(app, config, None, turns)
     server.start()
     try:
         yield Gateway(world, server.port)

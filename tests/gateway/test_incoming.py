@@ -35,7 +35,7 @@ def drain(file: Incoming | Body) -> None:
 
 
 def test_who_sends_without_a_pause_leaves_others_their_turns() -> None:
-    reader = Incoming(Endless())
+    reader = Incoming(Endless(), lambda _: gevent.sleep(0))
     reader.end_within(WAIT_S)
     turns: list[None] = []
     gevent.spawn(turns.append, None)
@@ -44,7 +44,7 @@ def test_who_sends_without_a_pause_leaves_others_their_turns() -> None:
 
 
 def test_who_sends_without_a_pause_has_no_more_time_than_others() -> None:
-    reader = Incoming(Endless())
+    reader = Incoming(Endless(), lambda _: gevent.sleep(0))
     reader.end_within(0.01)
     with pytest.raises(TimeoutError):
         drain(reader)
@@ -54,7 +54,7 @@ def test_who_sends_without_a_pause_has_no_more_time_than_others() -> None:
 def ends() -> Iterator[tuple[socket.socket, Incoming]]:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        yield theirs, Incoming(ours)
+        yield theirs, Incoming(ours, lambda _: gevent.sleep(0))
 
 
 def test_what_has_come_is_not_waited_for(
@@ -88,7 +88,7 @@ def test_what_does_not_come_is_not_waited_for_for_ever(
 
 def body_of(sent: bytes, length: int | None = None) -> tuple[Body, io.BytesIO]:
     file = io.BytesIO(sent)
-    return Body(Incoming(Endless()), file, length), file
+    return Body(Incoming(Endless(), lambda _: gevent.sleep(0)), file, length), file
 
 
 def test_a_body_of_some_length() -> None:
@@ -169,7 +169,7 @@ def test_a_body_that_came_too_late_leaves_no_next_request() -> None:
             return data
 
     late = Late(b"abcdef")
-    body = Body(Incoming(Endless()), late, 6)
+    body = Body(Incoming(Endless(), lambda _: gevent.sleep(0)), late, 6)
     with pytest.raises(TimeoutError):
         body.read(3)
     body.discard()
@@ -189,7 +189,12 @@ def test_leave_is_given_once_and_only_for_what_is_read() -> None:
 
     def body(length: int | None) -> Body:
         file = io.BytesIO(b"2\r\nab\r\n0\r\n\r\n")
-        return Body(Incoming(Endless()), file, length, lambda: given.append(None))
+        return Body(
+            Incoming(Endless(), lambda _: gevent.sleep(0)),
+            file,
+            length,
+            lambda: given.append(None),
+        )
 
     body(0).read(1)
     body(4).discard()

@@ -22,10 +22,12 @@ from gateway.config import GatewayConfig
 from gateway.connection import Connection
 from gateway.encodings import Encodings, encode_event
 from gateway.event_stream import EventParser
+from gateway.fairness import Fairness
 from gateway.ledger import AnswersFullError, Ledger
 from gateway.pace import Pace
 from gateway.pieces import STEP_BYTES, Text, character_cut, encode, in_pieces
 from gateway.streams import Audience
+from gateway.turns import Turns
 from metrics.instruments import REGISTRY
 
 if TYPE_CHECKING:
@@ -243,7 +245,8 @@ def test_a_client_that_is_full_when_a_piece_begins_is_waited_for_no_longer() -> 
             ours.send(b"x" * MIB)
     ours.settimeout(None)
     # When a whole piece is to be sent
-    server = SimpleNamespace(config=GatewayConfig(secret=b"", send_timeout_s=0.05))
+    config = GatewayConfig(secret=b"", send_timeout_s=0.05)
+    server = SimpleNamespace(config=config, fairness=Fairness(Turns()))
     connection = Connection(ours, "", server)
     connection.code, connection.headers_sent = 200, True
     connection.response_use_chunked = False

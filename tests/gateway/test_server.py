@@ -22,6 +22,7 @@ from gateway.app import make_app
 from gateway.config import GatewayConfig
 from gateway.connection import Connection
 from gateway.server import GatewayServer, _Server
+from gateway.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -369,7 +370,9 @@ def test_connections_beyond_the_bound_wait_for_a_place() -> None:
 def test_a_port_that_is_taken() -> None:
     with running() as gateway:
         config = GatewayConfig(secret=b"", port=gateway.port)
-        server = GatewayServer(make_app(config, World(), catalog(), {}), config)
+        turns = Turns()
+        app = make_app(config, World(), catalog(), {}, turns)
+        server = GatewayServer(app, config, None, turns)
         with pytest.raises(OSError, match=f"127.0.0.1:{gateway.port}: .*in use") as e:
             server.start()
     assert e.value.errno == errno.EADDRINUSE

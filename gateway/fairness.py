@@ -1,0 +1,66 @@
+"""Who goes on at once with what it asks, and who lets others go first.
+
+One thread answers everybody, and the event loop takes whoever has something for it in
+the order in which that came. So a client that opens hundreds of connections at once, or
+sends without a pause on many, would be ahead of another's only request so many times.
+Where there are several clients, each begins a few things in a moment, as mostly all do
+that there are; what goes beyond waits for the client's turn (turns.py). Who is alone is
+never held up.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import gevent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateway.turns import Turns
+
+AT_ONCE_MAX = 4
+WINDOW_S = 0.005
+"""So many connections and requests of a client begin in so long a time as they come."""
+AROUND_S = 1.0
+"""For so long after another client has begun something nobody is alone."""
+
+
+class Fairness:
+    """Owns who has begun how much just now."""
+
+    def __init__(self, turns: Turns, now: Callable[[], float] = time.monotonic) -> None:
+        self._turns = turns
+        self._now = now
+        self._last = ""
+        self._others_until = 0.0
+        self._window_began = 0.0
+        self._begun: dict[str, int] = {}
+
+    def enter(self, client: str) -> None:
+        """Begin with a connection or a request, mostly at once."""
+        now = self._now()
+        if not self._is_alone(client, now) and not self._are_few(client, now):
+            self._turns.wait(client)
+
+    def give_way(self, client: str) -> None:
+        """Let others go before the client goes on with what it has begun."""
+        if self._is_alone(client, self._now()):
+            gevent.sleep(0)
+        else:
+            self._turns.wait(client)
+
+    def _is_alone(self, client: str, now: float) -> bool:
+        if client != self._last:
+            if self._last:
+                self._others_until = now + AROUND_S
+            self._last = client
+        return now >= self._others_until
+
+    def _are_few(self, client: str, now: float) -> bool:
+        if now - self._window_began > WINDOW_S:
+            self._window_began = now
+            self._begun.clear()
+        self._begun[client] = begun = self._begun.get(client, 0) + 1
+        return begun <= AT_ONCE_MAX and client not in self._turns
