@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,9 +69,14 @@ def beside(until: float, runs: Innocent, looks: Innocent, watch: Watch) -> Waits
     return Waits(hellos.get(), pages.get(), watch.memory_mb)
 
 
-def attack(port: int, seconds: float) -> subprocess.Popen[str]:
+def attack(port: int, seconds: float) -> list[subprocess.Popen[str]]:
     """Start the hostile client."""
     todo = {"host": HOST, "port": port, "source": HOSTILE, "seconds": seconds}
+    return [start_part({**todo, "part": part}) for part in ("jobs", "flood")]
+
+
+def start_part(todo: dict[str, object]) -> subprocess.Popen[str]:
+    """Start a process of the hostile client's."""
     client = subprocess.Popen(
         [sys.executable, "-m", "gevent.monkey", "--module", "hostile_client"],
         cwd=Path(__file__).parent,
@@ -82,6 +88,14 @@ def attack(port: int, seconds: float) -> subprocess.Popen[str]:
     client.stdin.write(json.dumps(todo))
     client.stdin.close()
     return client
+
+
+def answers_of(parts: list[subprocess.Popen[str]], timeout_s: float) -> dict[str, int]:
+    """Return what the hostile client was answered, when it has ended."""
+    answers: Counter[str] = Counter()
+    for part in parts:
+        answers.update(json.loads(part.communicate(timeout=timeout_s)[0] or "{}"))
+    return answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +118,11 @@ def run(seconds: float) -> int:
         ids = keeps.leave_results()
         until = time.monotonic() + ALONE_S
         alone = beside(until, runs, looks, watch)
-        client = attack(service.port, seconds)
+        parts = attack(service.port, seconds)
         gevent.sleep(SETTLE_S)
         until = time.monotonic() + seconds - SETTLE_S
         attacked = beside(until, runs, looks, watch)
-        answers = json.loads(client.communicate(timeout=seconds)[0] or "{}")
+        answers = answers_of(parts, seconds)
         lost = keeps.missing(ids)
         wrong = [*runs.wrong, *looks.wrong, *keeps.wrong]
     print(f"\n{seconds:g} s beside one hostile client; what it was answered:")
