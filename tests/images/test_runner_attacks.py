@@ -252,6 +252,20 @@ def test_what_can_not_be_removed_is_told(boxes: Boxes, source: str, what: str) -
     assert report.dirty == {"reason": f"left behind: {what}", "out_of_memory": False}
 
 
+def test_what_the_kernel_keeps_for_a_job_is_told(boxes: Boxes) -> None:
+    """Names that don't exist, 200 bytes each: it remembers that they don't."""
+    source = """
+import os
+for number in range(100_000):
+    try: os.stat("/usr/lib/%0200d" % number)
+    except OSError: pass
+"""
+    report = boxes.start("python").run(source, wall_s=30, cpu_s=30)
+    assert report.outcome == "success", report
+    assert report.dirty is not None, "it is kept, for the next job to pay"
+    assert report.dirty["reason"] == "left behind: kernel memory"
+
+
 @pytest.mark.parametrize("turn", [0, 1], ids=["runner", "launcher"])
 def test_a_process_of_ours_that_was_slowed_down_is_noticed(
     boxes: Boxes, turn: int
