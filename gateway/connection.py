@@ -48,7 +48,6 @@ class Connection(WSGIHandler):
     # They are all that pywsgi asks of its own.
     wsgi_input: Body  # type: ignore[assignment]
     headers: Head  # type: ignore[assignment]
-    environ: dict[str, Any]
     server: Any  # a gateway.server.Server
     ignored_socket_errors = _PEER_IS_GONE
     _corked: bytearray | None = None
@@ -138,10 +137,7 @@ class Connection(WSGIHandler):
         raise error
 
     def handle_one_response(self) -> None:
-        """Answer in its client's turn; close when the body's rest was not read."""
-        client = client_key(self.environ, self.server.config.proxies)
-        self._incoming.client = client
-        self.server.fairness.enter(client)
+        """Answer, and close when the rest of the body was not read."""
         if self._slow is not None:  # one attribute more for all would cost 1.5 KB each
             self._slow = None
         super().handle_one_response()
@@ -230,7 +226,13 @@ class Connection(WSGIHandler):
             self._incoming, self.rfile, length, give_leave
         )
         environ["wsgi.input_terminated"] = True
+        self._enter(client_key(environ, self.server.config.proxies))
         return environ
+
+    def _enter(self, client: str) -> None:
+        """Begin with the request when its client may: then others have gone before."""
+        self._incoming.client = client
+        self.server.fairness.enter(client)
 
     def _is_old(self) -> bool:
         return self.request_version == "HTTP/1.0"

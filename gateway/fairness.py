@@ -11,6 +11,7 @@ never held up.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import gevent
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 AT_ONCE_MAX = 4
 WINDOW_S = 0.005
-"""So many connections and requests of a client begin in so long a time as they come."""
+"""So many connections and requests of a client begin, or go on, in so long a time as
+they come."""
 AROUND_S = 1.0
 """For so long after another client has begun something nobody is alone."""
 
@@ -37,19 +39,36 @@ class Fairness:
         self._others_until = 0.0
         self._window_began = 0.0
         self._begun: dict[str, int] = {}
+        self._waiting: Counter[str] = Counter()
 
     def enter(self, client: str) -> None:
         """Begin with a connection or a request, mostly at once."""
-        now = self._now()
-        if not self._is_alone(client, now) and not self._are_few(client, now):
-            self._turns.wait(client)
+        if self._is_much(client):
+            self._wait(client)
 
     def give_way(self, client: str) -> None:
-        """Let others go before the client goes on with what it has begun."""
-        if self._is_alone(client, self._now()):
-            gevent.sleep(0)
+        """Let others go before the client goes on with what it has begun.
+
+        Empty where nobody knows yet whose it is: so many don't share one's turn.
+        """
+        if client and self._is_much(client):
+            self._wait(client)
         else:
+            gevent.sleep(0)
+
+    def _is_much(self, client: str) -> bool:
+        """Tell whether this is more, beside others, than a client begins at once."""
+        now = self._now()
+        return not (self._is_alone(client, now) or self._are_few(client, now))
+
+    def _wait(self, client: str) -> None:
+        self._waiting[client] += 1
+        try:
             self._turns.wait(client)
+        finally:
+            self._waiting[client] -= 1
+            if not self._waiting[client]:
+                del self._waiting[client]
 
     def _is_alone(self, client: str, now: float) -> bool:
         if client != self._last:
@@ -63,4 +82,4 @@ class Fairness:
             self._window_began = now
             self._begun.clear()
         self._begun[client] = begun = self._begun.get(client, 0) + 1
-        return begun <= AT_ONCE_MAX and client not in self._turns
+        return begun <= AT_ONCE_MAX and client not in self._waiting

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from _typeshed import WriteableBuffer
 
-_TURN_S = 0.0005
+_TURN_S = 0.001
 """For how long a client that sends without a pause has the process for itself."""
 _DISCARD_BYTES_MAX = 16 * 2**20
 _DISCARD_S = 2.0
@@ -49,7 +49,7 @@ class Incoming(io.RawIOBase):
         """Who sends, as far as it is known."""
         self._sock = sock
         self._deadline = 0.0
-        self._turn_began = time.monotonic()
+        self._turn_began = 0.0
         self.reads = 0
         """How often the client's bytes were asked for."""
 
@@ -82,6 +82,8 @@ class Incoming(io.RawIOBase):
         now = time.monotonic()
         if now >= self._deadline:
             raise TimeoutError("what was to be sent has not come in time")
+        if not self.reads:
+            self._turn_began = now  # until then it was others that went first
         self.reads += 1
         self._sock.settimeout(0)
         try:

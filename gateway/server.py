@@ -26,8 +26,6 @@ _log = logging.getLogger(__name__)
 
 _BACKLOG = 1024
 _UNSENT_BYTES = 131_072
-_ACCEPTED_AT_ONCE_MAX = 16
-"""Then whoever else can run has his turn."""
 
 
 class _Served(gevent.Greenlet):  # type: ignore[type-arg]  # not when it runs
@@ -47,8 +45,6 @@ class _Served(gevent.Greenlet):  # type: ignore[type-arg]  # not when it runs
 
 class _Server(WSGIServer):
     """A pywsgi server that knows its settings and its idle connections."""
-
-    max_accept = _ACCEPTED_AT_ONCE_MAX
 
     def __init__(
         self, app: Any, config: GatewayConfig, listener: socket | None, turns: Turns

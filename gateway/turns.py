@@ -42,10 +42,6 @@ class Turns:
         self.taken = 0
         """How many have been given."""
 
-    def __contains__(self, client: object) -> bool:
-        """Tell whether this client waits for one."""
-        return client in self._waiting
-
     def wait(self, client: str) -> None:
         """Wait for a turn of this client's."""
         came = Event()

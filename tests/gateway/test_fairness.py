@@ -112,8 +112,20 @@ def test_who_goes_on_lets_others_go_before(fairness: Fairness, turns: Turns) -> 
     fairness.give_way("a")
     assert (others, turns.taken) == ([None], 0)
     fairness.enter("b")
+    for _ in range(AT_ONCE_MAX):
+        fairness.give_way("a")
+    assert turns.taken == 0
     fairness.give_way("a")
     assert turns.taken == 1
+
+
+def test_who_is_not_known_yet_waits_for_no_turn(
+    fairness: Fairness, turns: Turns
+) -> None:
+    fairness.enter("b")
+    fairness.enter("a")
+    fairness.give_way("")
+    assert turns.taken == 0
 
 
 @pytest.fixture
@@ -124,7 +136,7 @@ def answered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def note(connection: Connection) -> None:
         answer(connection)
-        order.append(connection.environ["REMOTE_ADDR"])
+        order.append(connection.client_address[0])
 
     monkeypatch.setattr(Connection, "handle_one_response", note)
     return order

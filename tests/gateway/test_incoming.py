@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import socket
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -41,6 +42,22 @@ def test_who_sends_without_a_pause_leaves_others_their_turns() -> None:
     gevent.spawn(turns.append, None)
     while not turns:
         reader.read(64)  # raises TimeoutError at last
+
+
+def test_what_a_connection_has_waited_before_counts_for_no_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(incoming, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    turns: list[str] = []
+    reader = Incoming(Endless(), turns.append)
+    reader.end_within(WAIT_S)
+    now[0] += 1
+    reader.read(10)
+    assert turns == []
+    now[0] += 1
+    reader.read(10)
+    assert turns == [""]
 
 
 def test_who_sends_without_a_pause_has_no_more_time_than_others() -> None:
