@@ -114,7 +114,7 @@ def run(seconds: float) -> int:
             Innocent(HOST, service.port, source) for source in (RUNS, LOOKS, KEEPS)
         )
         watch = Watch(service.process.pid)
-        gevent.spawn(watch.run)
+        watching = gevent.spawn(watch.run)
         ids = keeps.leave_results()
         until = time.monotonic() + ALONE_S
         alone = beside(until, runs, looks, watch)
@@ -123,6 +123,7 @@ def run(seconds: float) -> int:
         until = time.monotonic() + seconds - SETTLE_S
         attacked = beside(until, runs, looks, watch)
         answers = answers_of(parts, seconds)
+        watching.kill()
         lost = keeps.missing(ids)
         wrong = [*runs.wrong, *looks.wrong, *keeps.wrong]
     print(f"\n{seconds:g} s beside one hostile client; what it was answered:")
