@@ -123,8 +123,10 @@ class EnginePort(Protocol):
     def start(self, defaults: LanguageDefaults) -> Attached:
         """Make and start a container."""
 
-    def set_memory(self, attached: Attached, memory_mb: int) -> None:
-        """Change its memory limit."""
+    def set_memory(
+        self, attached: Attached, memory_mb: int, own_kb: int | None = None
+    ) -> None:
+        """Change its memory limit, and what counts as the container's own."""
 
     def hold_back(self, attached: Attached, own_kb: int, memory_mb: int) -> bool:
         """Set the limit beside what the container takes, at once; False if it can't."""
@@ -281,7 +283,8 @@ class Container(Actor):
         elif kind == wire.PHASE and self._run is not None:
             self._begin(_phase(_document(payload)["phase"]))
         elif kind == wire.NEXT and self._run is not None:
-            self._next_step()
+            # A runner of before has nothing to say.
+            self._next_step(_document(payload) if payload else {})
         elif kind == wire.DONE and self._state == "busy":
             self._done(_document(payload))
         elif kind == wire.DIRTY:
@@ -352,8 +355,8 @@ class Container(Actor):
 
         Before anything starts that waits for it: that chooses its heap by it.
         """
-        own_kb = evidence.get("own_kb")  # a runner of before does not say it
-        if type(own_kb) is not int or own_kb < 0 or not self._can_change:
+        own_kb = _own_kb(evidence)
+        if own_kb is None or not self._can_change:
             return
         assert self._link is not None  # noqa: S101 - by which it became ready
         usual_mb = self._defaults.memory_mb
@@ -493,18 +496,23 @@ class Container(Actor):
         limits = self._run.lease.job.limits
         return most_memory_mb_of(limits, self._defaults.language)
 
-    def _next_step(self) -> None:
-        """The program may have another amount of memory than its compiler had."""
+    def _next_step(self, evidence: dict[str, Any]) -> None:
+        """The program may have another amount of memory than its compiler had.
+
+        What its compiler had the kernel keep is not the program's.
+        """
         assert self._run is not None  # noqa: S101 - it has steps
         if not self._asks or self._phase != "compile":
             raise ValueError("there is nothing to ask for")
         self._asks = False
-        gevent.spawn(self._set_memory, self._run.lease.job.limits.memory_mb)
+        own_kb = _own_kb(evidence) if self._own_kb >= 0 else None
+        self._own_kb = self._own_kb if own_kb is None else own_kb
+        gevent.spawn(self._set_memory, self._run.lease.job.limits.memory_mb, own_kb)
 
-    def _set_memory(self, memory_mb: int) -> None:
+    def _set_memory(self, memory_mb: int, own_kb: int | None = None) -> None:
         assert self._link is not None  # noqa: S101 - an idle container has it
         try:
-            self._engine.set_memory(self._link.attached, memory_mb)
+            self._engine.set_memory(self._link.attached, memory_mb, own_kb)
         except EngineError as error:
             refused = isinstance(error, EngineRefusedError)
             send(self.actor_ref, MemoryRefused(str(error), refused))
@@ -765,6 +773,12 @@ def _document(
     if not isinstance(document, dict):
         raise TypeError("what is said has no names")
     return document
+
+
+def _own_kb(evidence: dict[str, Any]) -> int | None:
+    """Return what the container itself takes, if that is said."""
+    own_kb = evidence.get("own_kb")  # a runner of before does not say it
+    return own_kb if type(own_kb) is int and own_kb >= 0 else None
 
 
 def _phase(said: object) -> Literal["compile", "run"]:

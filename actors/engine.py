@@ -263,8 +263,15 @@ class Engine:
 
     # --------------------------------------------------------------------- life
 
-    def set_memory(self, attached: Attached, memory_mb: int) -> None:
-        """Change a container's memory limit; blocks. Raises EngineError."""
+    def set_memory(
+        self, attached: Attached, memory_mb: int, own_kb: int | None = None
+    ) -> None:
+        """Change a container's memory limit; blocks. Raises EngineError.
+
+        own_kb: what the container itself takes, if that is known anew.
+        """
+        if own_kb is not None:
+            attached.own_bytes = _own_bytes(own_kb)
         memory = attached.own_bytes + memory_mb * MIB
         try:
             # In a thread: it may take the kernel a while to make room.
@@ -286,7 +293,7 @@ class Engine:
         own_kb: that, as its runner has seen it. Does not block: next to nothing is in
         use. False where only Docker can set the limit; then that has room for more.
         """
-        own_bytes = min(own_kb << 10, OVERHEAD_MB * MIB)
+        own_bytes = _own_bytes(own_kb)
         try:
             done = set_memory_limit(attached.id, own_bytes + memory_mb * MIB)
         except OSError as error:
@@ -429,6 +436,11 @@ def _shut(fd: int) -> None:
         native.shutdown(socket.SHUT_RD)
     finally:
         native.close()
+
+
+def _own_bytes(own_kb: int) -> int:
+    """Return what may count as a container's own memory: what it takes, in bounds."""
+    return min(own_kb << 10, OVERHEAD_MB * MIB)
 
 
 def engine_error(error: Exception) -> EngineError:

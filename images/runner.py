@@ -275,7 +275,9 @@ class Runner:
         for spec in job["steps"]:
             self.over = None
             if spec.get("asks"):  # a host of before does not say it
-                self.host.ask_to_go_on(time.monotonic() + self.config["scrub_s"])
+                evidence = {"own_kb": self.memory.own_kb_now()}
+                deadline = time.monotonic() + self.config["scrub_s"]
+                self.host.ask_to_go_on(evidence, deadline)
             step = self.run_step(job, spec, files, stdin)
             if spec is job["steps"][-1] or not step.succeeded:
                 return

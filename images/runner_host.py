@@ -77,12 +77,12 @@ class Host:
                     self._switch()
             self.receive()
 
-    def ask_to_go_on(self, deadline: float) -> None:
+    def ask_to_go_on(self, evidence: object, deadline: float) -> None:
         """Say that a step is over, and wait until the host has seen to the next.
 
         What comes meanwhile is for that one.
         """
-        self.send(wire.NEXT, b"")
+        self.send_json(wire.NEXT, evidence)
         while (go := (wire.GO, b"")) not in self.frames:
             if not wait_for_more(deadline):
                 raise Dirty("the host does not answer")

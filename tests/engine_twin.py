@@ -132,6 +132,8 @@ class EngineTwin:
         self.is_root = True
         self.made_mb: list[int] = []
         """The memory of each container that was started."""
+        self.own_kb: list[int | None] = []
+        """What was counted as the container's own with each change of its memory."""
         self.starved: list[Attached] = []
         """Those of which Docker says that they died of memory."""
 
@@ -143,8 +145,11 @@ class EngineTwin:
         self.on_start(attached, defaults)
         return attached
 
-    def set_memory(self, attached: Attached, memory_mb: int) -> None:
+    def set_memory(
+        self, attached: Attached, memory_mb: int, own_kb: int | None = None
+    ) -> None:
         assert attached in self.started
+        self.own_kb.append(own_kb)
         self._wait()
         if self.memory_fault:
             raise EngineRefusedError(self.memory_fault)

@@ -680,6 +680,32 @@ def test_a_program_has_its_memory_when_its_compiler_has_had_its_own(
     assert box.engine.memory_mb == [16]
 
 
+def test_what_a_compiler_has_the_kernel_keep_is_not_its_programs(world: World) -> None:
+    box = Box(world, C)
+    box.start()
+    box.twin.say(wire.READY, said(6000))
+    for told, counted in ((9000, 9000), (-1, None)):
+        box.tell(make_run(compiled(memory_mb=16)))
+        box.twin.say(wire.PHASE, {"phase": "compile"})
+        box.twin.say(wire.NEXT, {"own_kb": told})
+        assert box.engine.own_kb[-1] == counted
+        box.twin.done()
+        box.twin.say(wire.READY, said(6000))
+    # And the next job has the usual beside what there is then.
+    assert box.engine.held_back == [(6000, 256)] * 3
+
+
+def test_where_only_docker_sets_the_limit_it_has_room_for_all(world: World) -> None:
+    box = Box(world, C)
+    box.engine.is_root = False
+    box.start()
+    box.twin.say(wire.READY, said(6000))
+    box.tell(make_run(compiled(memory_mb=16)))
+    box.twin.say(wire.PHASE, {"phase": "compile"})
+    box.twin.say(wire.NEXT, {"own_kb": 9000})
+    assert box.engine.own_kb == [None]
+
+
 def test_nobody_asks_where_compiler_and_program_have_the_same(world: World) -> None:
     box = Box(world, C).busy(compiled())
     assert not asks(box)

@@ -334,5 +334,14 @@ def test_memory_is_told_by_kind(
     assert memory.limits()["kernel memory"] == kernel + SLACK_BYTES["kernel memory"]
 
 
+def test_what_the_kernel_keeps_of_a_step_is_the_containers_own(tmp_path: Path) -> None:
+    stat = "anon {}\nshmem 0\nkernel {}\nsock 0\nfile 0\n"
+    memory = Memory(plant(tmp_path, {"memory.stat": stat.format(4 << 20, 1 << 20)}))
+    memory.read()
+    # Memory that is not the kernel's is the job's: its files, and who waits for it.
+    plant(tmp_path, {"memory.stat": stat.format(90 << 20, 3 << 20)})
+    assert memory.own_kb_now() == 7 << 10
+
+
 def test_memory_that_is_not_shown_is_not_compared(tmp_path: Path) -> None:
     assert Memory(str(tmp_path)).read() == {}
