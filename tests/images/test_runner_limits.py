@@ -66,7 +66,7 @@ def test_the_waiting_interpreter_gets_its_files_limits_with_the_job(
 ) -> None:
     box = boxes.get("python")
     asked = {"file_size_kb": 2, "open_files": 16}
-    assert b'"warm": true' in box.job(SHOW["python"], **asked)
+    assert b'"warm":true' in box.job(SHOW["python"], **asked)
     assert shown(box.run(SHOW["python"], **asked)) == [2048, 8 << 20, 16]
 
 
