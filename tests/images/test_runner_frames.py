@@ -149,7 +149,9 @@ def test_a_broken_stream_costs_a_container_at_most(boxes: Boxes, seed: int) -> N
     with boxes.start("bash") as box:
         box.attached.send(broken(box.job("echo hello", wall_s=1), chance))
         if wire.READY in kinds_said(box):
-            assert box.run("echo again").stdout == b"again\n"
+            again = box.run("echo again")
+            # Bytes too many begin a frame that the next job's would have to go on with.
+            assert again.done is None or again.stdout == b"again\n"
         assert_ends(box)
 
 
