@@ -21,6 +21,7 @@ SMALL = {
     "pool.warm": 4,
     "pool.max": 4,
     "running_max": 4,
+    "guests_max": 0,
     "result_ttl_s": 240,
     "attempts_max": 5,
 }
@@ -71,8 +72,7 @@ class FaultyNode(Node):
         if answer.get("ready") is not True or answer.get("restarting"):
             return False
         pools = answer.get("languages", {}).values()
-        # More than those there may be for a while, for a guest.
-        full = all(one["ready"] >= SMALL["pool.warm"] for one in pools)
+        full = all(one["ready"] == SMALL["pool.warm"] for one in pools)
         return self.role == "gateway" or full
 
     def _ask(self, path: str) -> Mapping[str, Any]:
