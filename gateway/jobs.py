@@ -185,7 +185,7 @@ class Jobs:
         follower = _Follower(self._directory, desk, job_id, after_id, sink)
         try:
             follower.watch(config.unknown_wait_s)
-        except BaseException:
+        except BaseException:  # a greenlet that is killed leaves its place, too
             follower.leave()
             raise
         events = sse.stream(

@@ -67,13 +67,9 @@ FileName = Annotated[
 
 
 def _optional(absent: object, **bounds: Any) -> Any:
-    # What stands for an absent field is out of its bounds, so no client can send it.
+    # What stands for an absent field is out of its bounds, so no client can send it; or
+    # it is an object of nothing but such, which a schema must not show either.
     return Field(default=absent, json_schema_extra=_without_default, **bounds)
-
-
-def _asks_nothing(absent: object) -> Any:
-    # Likewise, of a whole object.
-    return Field(default=absent, json_schema_extra=_without_default)
 
 
 def _none_of(kind: type[list[Any] | dict[str, Any]]) -> Any:
@@ -150,7 +146,7 @@ class LimitsRequest(_Model):
     file_size_kb: Whole = _optional(0, ge=1)
     open_files: Whole = _optional(0, ge=8)
     stack_kb: Whole = _optional(0, ge=128)
-    compile: CompileLimitsRequest = _asks_nothing(CompileLimitsRequest())
+    compile: CompileLimitsRequest = _optional(CompileLimitsRequest())
 
 
 class JobRequest(_Model):
@@ -164,7 +160,7 @@ class JobRequest(_Model):
     args: list[Word] = _none_of(list)
     compile_args: list[Word] = _none_of(list)
     env: dict[Variable, Word] = _none_of(dict)
-    limits: LimitsRequest = _asks_nothing(LimitsRequest())
+    limits: LimitsRequest = _optional(LimitsRequest())
 
 
 def bounds_of(entries_max: Mapping[str, int]) -> Bounds:
