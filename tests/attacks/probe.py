@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from where import BEGAN
+from where import HERE
 
 PROBE = r"""
 import json, os, resource, stat
@@ -72,7 +72,7 @@ shared = ("/tmp", "/dev/shm", "/dev/mqueue", "/dev/pts", "/box", "/run", "/var/t
 limits = sorted(name for name in dir(resource) if name.startswith("RLIMIT_"))
 net = "/proc/net/"
 print(json.dumps({
-    "host": BEGAN,
+    "host": HERE,
     "names": {folder: names(folder) for folder in shared},
     "entries": {path: entry(path) for path in places},
     "inodes": {folder: filled(folder) for folder in ("/tmp", "/dev/shm")},
@@ -90,7 +90,7 @@ print(json.dumps({
     "oom": lines("/proc/self/oom_score_adj"),
     "locks": lines("/proc/locks"),
 }))
-""".replace("BEGAN", BEGAN)
+""".replace("HERE", HERE)
 
 # What can't run Python by itself becomes the image's own: the runner needs it there.
 PROBES = {

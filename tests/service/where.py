@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from docker.errors import NotFound
 
-BEGAN = "open('/proc/1/stat').read().rpartition(')')[2].split()[19]"
-"""In a job of Python's: when its container's first process began, in ticks."""
-HERE = f"{BEGAN} + '.' + str(os.getuid())"
-"""What tells a job's container from all others: several begin within one tick, and a
-later one may have the same uids."""
+_BEGAN = "open('/proc/1/stat').read().rpartition(')')[2].split()[19]"
+HERE = f"{_BEGAN} + '.' + os.readlink('/proc/self/ns/pid')"
+"""What tells a job's container from all others: several begin within one tick, with the
+same uids if they are of several workers, and a namespace's number comes again."""
 
 
 def container_of(client: Any, label: str, here: str) -> str:
@@ -26,12 +24,10 @@ def container_of(client: Any, label: str, here: str) -> str:
 
 
 def _is(client: Any, container: str, here: str) -> bool:
-    began, uid = here.split(".")
     try:
-        record = client.inspect_container(container)
-        text = Path(f"/proc/{record['State']['Pid']}/stat").read_text()
+        pid = client.inspect_container(container)["State"]["Pid"]
+        process = Path("/proc", str(pid))
+        fields = (process / "stat").read_text().rpartition(")")[2].split()
+        return f"{fields[19]}.{(process / 'ns/pid').readlink()}" == here
     except (NotFound, OSError):
         return False
-    config = json.loads(record["Config"]["Cmd"][0])
-    is_its_uid = 0 <= int(uid) - config["uid_first"] < config["uid_count"]
-    return is_its_uid and text.rpartition(")")[2].split()[19] == began
