@@ -36,8 +36,14 @@ ARG TOOLS
 FROM ${{BASE}} AS programs
 COPY {names} /opt/warmbox/
 # Compiled once, not by every container as it starts: that is time, and memory kept.
+# What only readers need (docstrings, assertions, columns) is left out, and yet the
+# names are the usual ones.
 RUN cd /opt/warmbox \\
- && python3 -X no_debug_ranges -m compileall -q --invalidation-mode unchecked-hash . \\
+ && python3 -X no_debug_ranges -m compileall -q -o 2 \\
+        --invalidation-mode unchecked-hash . \\
+ && for name in __pycache__/*.opt-2.pyc; do \\
+      mv "$name" "${{name%.opt-2.pyc}}.pyc" || exit; \\
+    done \\
  && for name in *.py; do \\
       ln -s __pycache__/${{name%.py}}.cpython-*.pyc ${{name}}c || exit; \\
     done

@@ -53,7 +53,7 @@ if "images" not in sys.modules:  # in a container the folder has another name
     _images.__path__ = [HERE]
     sys.modules["images"] = _images
 
-from images import launcher, runner_json, wire
+from images import runner_json, wire
 from images.runner_bill import Bill
 from images.runner_children import (
     BASE_ENV,
@@ -575,6 +575,8 @@ def become_interpreter(argv: list[str], env: dict[str, str]) -> NoReturn:
     Its site start-up comes back to `run`. It resolves the path of its main file when it
     starts, in a work directory that is there for that only.
     """
+    from images import launcher  # noqa: PLC0415 - what we become has one of its own
+
     posix.mkdir(WORK, 0o700)
     posix.chdir(WORK)
     config_r, config_w = posix.pipe()
@@ -594,6 +596,8 @@ def run(config: bytes, pid: int, control: _socket.socket, stderr: int) -> NoRetu
 
 def main() -> None:
     """Have a launcher made, in whatever interpreter, and run."""
+    from images import launcher  # noqa: PLC0415 - programs' interpreter has one
+
     config = runner_json.loads(sys.argv[1])
     if config["warm"] and config["warm"]["kind"] == "fork":
         become_interpreter(config["warm"]["argv"], config["env"])

@@ -10,7 +10,6 @@ import _signal  # type: ignore[import-not-found]
 import fcntl
 import posix
 import select
-import termios
 import time
 
 from images import wire
@@ -31,6 +30,8 @@ MEANWHILE_S = 0.003
 STDIN_BYTES_MAX = 32 << 20
 """What a job may have yet to read: the job's own (`http.stdin_kb_max`), and what a
 worker keeps of what is sent to it (8 MiB)."""
+FIONREAD = 0x541B
+"""The kernel's number (asm-generic/ioctls.h): a library to load, for that alone."""
 _KINDS = {"stdout": wire.STDOUT, "stderr": wire.STDERR}
 
 
@@ -285,4 +286,4 @@ def _waiting(fd: int | None) -> int:
     """Return how many bytes the pipe holds."""
     if fd is None:
         return 0
-    return int.from_bytes(fcntl.ioctl(fd, termios.FIONREAD, bytes(4)), "little")
+    return int.from_bytes(fcntl.ioctl(fd, FIONREAD, bytes(4)), "little")
