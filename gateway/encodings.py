@@ -13,7 +13,14 @@ from actors.messages import (
     Restarted,
     Started,
 )
-from gateway.pieces import LONG_BYTES, STEP_BYTES, character_cut, encode
+from gateway.pieces import (
+    ASCII_STEP_BYTES,
+    LONG_BYTES,
+    PART_BYTES_MAX,
+    STEP_BYTES,
+    character_cut,
+    encode,
+)
 from gateway.views import as_utf8, result
 
 if TYPE_CHECKING:
@@ -45,7 +52,7 @@ class Encodings:
         """
         body = numbered.event.body
         if isinstance(body, Output) and len(body.data) > LONG_BYTES:
-            return self._long(numbered, body.data)
+            return self._long(numbered, body.data, is_shared=audience.count > 1)
         key = (id(numbered), 0)
         found = self._kept.get(key)
         if found is not None:
@@ -53,21 +60,28 @@ class Encodings:
         part = encode_event(numbered)
         return (part if audience.count == 1 else self._keep(key, numbered, part),)
 
-    def _long(self, numbered: NumberedEvent, data: bytes) -> Iterator[bytes]:
+    def _long(
+        self, numbered: NumberedEvent, data: bytes, *, is_shared: bool
+    ) -> Iterator[bytes]:
         head, tail = _around(numbered)
         yield head
-        begin = 0
-        while begin < len(data):
-            end = character_cut(data, begin + STEP_BYTES)
-            key = (id(numbered), begin)
-            found = self._kept.get(key)
-            yield (
-                found[1]
-                if found
-                else self._keep(key, numbered, encode(as_utf8(data[begin:end]))[1:-1])
-            )
-            begin = end
+        for begin, end in _cuts(data):
+            part = self._part(numbered, (begin, end), is_shared=is_shared)
+            for at in range(0, len(part), PART_BYTES_MAX):
+                yield part[at : at + PART_BYTES_MAX]
         yield tail
+
+    def _part(
+        self, numbered: NumberedEvent, cut: tuple[int, int], *, is_shared: bool
+    ) -> bytes:
+        begin, end = cut
+        key = (id(numbered), begin)
+        found = self._kept.get(key)
+        if found is not None:
+            return found[1]
+        assert isinstance(numbered.event.body, Output)  # noqa: S101 - see `of`
+        part = encode(as_utf8(numbered.event.body.data[begin:end]))[1:-1]
+        return self._keep(key, numbered, part) if is_shared else part
 
     def _keep(self, key: Key, numbered: NumberedEvent, part: bytes) -> bytes:
         self._kept[key] = numbered, part
@@ -76,6 +90,16 @@ class Encodings:
             _, (_, oldest) = self._kept.popitem(last=False)
             self._bytes -= len(oldest)
         return part
+
+
+def _cuts(data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield where the parts of a long text begin and end: the same for all."""
+    step = ASCII_STEP_BYTES if data.isascii() else STEP_BYTES
+    begin = 0
+    while begin < len(data):
+        end = character_cut(data, begin + step)
+        yield begin, end
+        begin = end
 
 
 def _around(numbered: NumberedEvent) -> tuple[bytes, bytes]:

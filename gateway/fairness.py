@@ -25,8 +25,6 @@ AT_ONCE_MAX = 4
 WINDOW_S = 0.005
 """So many connections and requests of a client begin, or go on, in so long a time as
 they come."""
-AROUND_S = 1.0
-"""For so long after another client has begun something nobody is alone."""
 
 
 class Fairness:
@@ -35,8 +33,6 @@ class Fairness:
     def __init__(self, turns: Turns, now: Callable[[], float] = time.monotonic) -> None:
         self._turns = turns
         self._now = now
-        self._last = ""
-        self._others_until = 0.0
         self._window_began = 0.0
         self._begun: dict[str, int] = {}
         self._waiting: Counter[str] = Counter()
@@ -58,8 +54,8 @@ class Fairness:
 
     def _is_much(self, client: str) -> bool:
         """Tell whether this is more, beside others, than a client begins at once."""
-        now = self._now()
-        return not (self._is_alone(client, now) or self._are_few(client, now))
+        self._turns.note(client)
+        return not (self._turns.is_alone(client) or self._are_few(client))
 
     def _wait(self, client: str) -> None:
         self._waiting[client] += 1
@@ -70,14 +66,8 @@ class Fairness:
             if not self._waiting[client]:
                 del self._waiting[client]
 
-    def _is_alone(self, client: str, now: float) -> bool:
-        if client != self._last:
-            if self._last:
-                self._others_until = now + AROUND_S
-            self._last = client
-        return now >= self._others_until
-
-    def _are_few(self, client: str, now: float) -> bool:
+    def _are_few(self, client: str) -> bool:
+        now = self._now()
         if now - self._window_began > WINDOW_S:
             self._window_began = now
             self._begun.clear()

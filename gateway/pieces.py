@@ -22,6 +22,10 @@ encode = pydantic_core.to_json
 STEP_BYTES = 6144
 """What is encoded at once: JSON writes a byte with six at most, and base64 cuts at
 multiples of three."""
+ASCII_STEP_BYTES = 24_576
+"""The same of ASCII: no byte of it takes long to decode."""
+PART_BYTES_MAX = 6 * STEP_BYTES
+"""Of what is added to a piece at once."""
 PIECE_BYTES_MIN = 32_768
 """Of what is sent at once, but the last: so a piece is 69 KB at most."""
 LONG_BYTES = 16_384

@@ -25,6 +25,8 @@ REST_S = 0.001
 """Between turns: so they take a third of the thread at most."""
 PATIENCE_S = 0.005
 """For how long the event loop may be busy before a turn is given nevertheless."""
+AROUND_S = 1.0
+"""For so long after another client has begun something nobody is alone."""
 AT_ONCE_MAX = 32
 WINDOW_S = 0.005
 """So many streams in so long a time get their news without a turn: mostly all."""
@@ -33,7 +35,10 @@ WINDOW_S = 0.005
 class Turns:
     """Owns who waits for a turn. One short greenlet gives them while there are some."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._last = ""
+        self._others_until = 0.0
         self._waiting: OrderedDict[str, deque[Callable[[], object]]] = OrderedDict()
         """By client; who stands first is next."""
         self._is_at_work = False
@@ -42,8 +47,22 @@ class Turns:
         self.taken = 0
         """How many have been given."""
 
+    def note(self, client: str) -> None:
+        """Note that the client begins something."""
+        if client != self._last:
+            if self._last:
+                self._others_until = self._now() + AROUND_S
+            self._last = client
+
+    def is_alone(self, client: str) -> bool:
+        """Tell whether nobody else has begun anything for a while."""
+        return client == self._last and self._now() >= self._others_until
+
     def wait(self, client: str) -> None:
         """Wait for a turn of this client's."""
+        if not self._waiting and self.is_alone(client):
+            gevent.sleep(0)
+            return
         came = Event()
         self._add(client, came.set)
         came.wait()
@@ -59,7 +78,7 @@ class Turns:
             self._add(client, wake)
 
     def _are_few(self) -> bool:
-        now = time.monotonic()
+        now = self._now()
         if now - self._window_began > WINDOW_S:
             self._window_began, self._woken = now, 0
         self._woken += 1

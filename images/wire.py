@@ -96,7 +96,10 @@ class Decoder:
             end = start + _HEAD.size + length
             if len(self._buffer) < end:
                 break
-            frames.append((kind, bytes(self._buffer[start + _HEAD.size : end])))
+            # A view, or else each payload is copied twice.
+            view = memoryview(self._buffer)[start + _HEAD.size : end]
+            frames.append((kind, bytes(view)))
+            view.release()
             start = end
         del self._buffer[:start]
         return frames

@@ -12,8 +12,8 @@ import pytest
 from gateway_client import Gateway, running
 
 from gateway.connection import Connection
-from gateway.fairness import AROUND_S, AT_ONCE_MAX, WINDOW_S, Fairness
-from gateway.turns import Turns
+from gateway.fairness import AT_ONCE_MAX, WINDOW_S, Fairness
+from gateway.turns import AROUND_S, Turns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,8 +38,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def turns() -> Turns:
-    return Turns()
+def turns(clock: Clock) -> Turns:
+    return Turns(clock)
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ def answered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.fixture
 def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
     # However long the machine takes
-    monkeypatch.setattr("gateway.fairness.AROUND_S", 600)
+    monkeypatch.setattr("gateway.turns.AROUND_S", 600)
     monkeypatch.setattr("gateway.fairness.WINDOW_S", 600)
     with running() as one:
         yield one
