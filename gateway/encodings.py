@@ -65,23 +65,15 @@ class Encodings:
     ) -> Iterator[bytes]:
         head, tail = _around(numbered)
         yield head
-        for begin, end in _cuts(data):
-            part = self._part(numbered, (begin, end), is_shared=is_shared)
+        for begin, text in _steps(data):
+            key = (id(numbered), begin)
+            found = self._kept.get(key)
+            part = found[1] if found else encode(as_utf8(text))[1:-1]
+            if is_shared and not found:
+                self._keep(key, numbered, part)
             for at in range(0, len(part), PART_BYTES_MAX):
                 yield part[at : at + PART_BYTES_MAX]
         yield tail
-
-    def _part(
-        self, numbered: NumberedEvent, cut: tuple[int, int], *, is_shared: bool
-    ) -> bytes:
-        begin, end = cut
-        key = (id(numbered), begin)
-        found = self._kept.get(key)
-        if found is not None:
-            return found[1]
-        assert isinstance(numbered.event.body, Output)  # noqa: S101 - see `of`
-        part = encode(as_utf8(numbered.event.body.data[begin:end]))[1:-1]
-        return self._keep(key, numbered, part) if is_shared else part
 
     def _keep(self, key: Key, numbered: NumberedEvent, part: bytes) -> bytes:
         self._kept[key] = numbered, part
@@ -92,14 +84,15 @@ class Encodings:
         return part
 
 
-def _cuts(data: bytes) -> Iterator[tuple[int, int]]:
-    """Yield where the parts of a long text begin and end: the same for all."""
-    step = ASCII_STEP_BYTES if data.isascii() else STEP_BYTES
+def _steps(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield the parts of a long text with where they begin: the same for all."""
     begin = 0
     while begin < len(data):
-        end = character_cut(data, begin + step)
-        yield begin, end
-        begin = end
+        step = data[begin : begin + ASCII_STEP_BYTES]
+        if not step.isascii():
+            step = data[begin : character_cut(data, begin + STEP_BYTES)]
+        yield begin, step
+        begin += len(step)
 
 
 def _around(numbered: NumberedEvent) -> tuple[bytes, bytes]:

@@ -22,7 +22,7 @@ encode = pydantic_core.to_json
 STEP_BYTES = 6144
 """What is encoded at once: JSON writes a byte with six at most, and base64 cuts at
 multiples of three."""
-ASCII_STEP_BYTES = 24_576
+ASCII_STEP_BYTES = 32_768
 """The same of ASCII: no byte of it takes long to decode."""
 PART_BYTES_MAX = 6 * STEP_BYTES
 """Of what is added to a piece at once."""

@@ -198,19 +198,20 @@ def _pieces(before: bytes, sink: Sink, encode: Encode) -> Generator[bytes, None,
 
     The pieces are of a size that others can wait for, and leave others their turn.
     """
-    piece, count = bytearray(before), 0
+    parts, size, count = [before], len(before), 0
     for numbered in sink.take():
         for part in encode(numbered):
-            if len(piece) >= PIECE_BYTES_MIN or count >= EVENTS_IN_PIECE_MAX:
-                yield bytes(piece)
+            if size >= PIECE_BYTES_MIN or count >= EVENTS_IN_PIECE_MAX:
+                yield b"".join(parts)
                 sink.place.wait_turn()
-                piece, count = bytearray(), 0
-            piece += part
+                parts, size, count = [], 0, 0
+            parts.append(part)
+            size += len(part)
         count += 1
         if isinstance(numbered.event.body, Finished):
-            yield LastChunk(piece)
+            yield LastChunk(b"".join(parts))
             return True
-    if piece:
-        yield bytes(piece)
+    if size:
+        yield b"".join(parts)
     sink.note_written()
     return False
