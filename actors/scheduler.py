@@ -75,8 +75,13 @@ SPOILERS_MAX = 10_000
 RENEW_S = 10.0
 """A pool that has become smaller meanwhile, or pauses, starts no successor of what was
 retired for another client: then it is another's turn to go."""
-QUICK_S = 0.15
-"""Where jobs or scrubs take longer, nobody counts on them to end in a moment."""
+FREED_S = 0.05
+"""Where a usual slot was freed so shortly ago, slots come and go: the next is there in
+a moment, and one beyond them would only take processors from all that run."""
+QUICK_S = 1.0
+"""Where jobs or scrubs take longer, nobody counts on them to end in a moment. In a
+crowd of thousands a short job takes nearly so long, since the process has much else to
+do: to start containers just then would take the processors from it."""
 
 RESERVE = 1
 """So many idle containers of a language are left to others by who spoils them, and by
@@ -125,6 +130,8 @@ class Scheduler(Actor):
         successors are yet to come."""
         self._demand: defaultdict[str, Demand] = defaultdict(Demand)
         self._is_sampling = False
+        self._freed_at = -FREED_S
+        """When one of the usual slots was freed."""
         self._hurried: set[str] = set()
         """Languages that newcomers were looked after in since the last sample."""
         self._unheard: set[str] = set()
@@ -145,7 +152,7 @@ class Scheduler(Actor):
         if name == "sample":
             self._is_sampling = False
             self._forgive()
-        else:
+        elif name == "hear":
             self._unheard.clear()
         self._match()
 
@@ -266,12 +273,21 @@ class Scheduler(Actor):
         waiting = self._waiting()
         if not waiting or self._slots.left_to_guests <= 0:
             return None
+        if self._slots.left <= 0 and self._slots_come_and_go():
+            return None
         for lane in LANES if self._slots.left > 0 else NEW_LANES:
             for language, turns in waiting:
                 found = self._find(language, turns, lane)
                 if found is not None:
                     return found
         return None
+
+    def _slots_come_and_go(self) -> bool:
+        """Tell whether one was freed just now, and look again a while after that."""
+        left_s = self._freed_at + FREED_S - self.now()
+        if left_s > 0 and not self.has_timer("guests"):
+            self.set_timer("guests", left_s)
+        return left_s > 0
 
     def _find(self, language: str, turns: Turns, lane: int) -> Match | None:
         """Return the next of this lane with a container for it."""
@@ -361,6 +377,8 @@ class Scheduler(Actor):
     def _free_slot(self, container: str) -> None:
         slot = self._slots.free(container)
         if slot is not None:
+            if slot.guest_mb is None:
+                self._freed_at = self.now()
             self._demand[slot.language].job_took(self.now() - slot.since)
             self._cleaned[slot.language][container] = slot.client, self.now()
             if not self._slots.of(slot.client):

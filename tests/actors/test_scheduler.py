@@ -24,7 +24,16 @@ from actors.messages import (
     StartTook,
     TrimIdle,
 )
-from actors.scheduler import AROUND_S, HEAR_S, RENEW_S, SPOILS_S, WAKE_S, Scheduler
+from actors.scheduler import (
+    AROUND_S,
+    FREED_S,
+    HEAR_S,
+    QUICK_S,
+    RENEW_S,
+    SPOILS_S,
+    WAKE_S,
+    Scheduler,
+)
 from actors.slots import Budget
 
 if TYPE_CHECKING:
@@ -365,7 +374,7 @@ def test_while_there_are_others_one_container_is_left_to_them(world: World) -> N
     assert plan.matched() == [("ann", 3)]
     # The pool is asked for one more, even beyond its size
     plan.pools["python"].take()
-    world.clock.advance(3 * SAMPLE_S)
+    world.clock.advance(QUICK_S + SAMPLE_S)
     assert GrowPool(1, guests=1) in plan.pools["python"].take()
     plan.come("bob")
     assert plan.matched() == [("bob", 1)]
@@ -381,31 +390,56 @@ def test_a_pool_grows_at_once_for_who_has_nothing_running(world: World) -> None:
     plan.come("ann", "ann")
     assert plan.served() == "a"
     # Given a program that sleeps, one container more is there for whoever comes
-    world.clock.advance(5 * SAMPLE_S)
+    world.clock.advance(QUICK_S + SAMPLE_S)
     grown = plan.pools["python"].take()
     assert set(grown) == {GrowPool(1, guests=1)}
     plan.idle(2)
-    world.clock.advance(5 * SAMPLE_S)
+    world.clock.advance(QUICK_S + SAMPLE_S)
     assert plan.pools["python"].take() == []
     plan.come("bob")
     assert plan.served() == "b"
     # And another as soon as somebody has come who finds none
-    world.clock.advance(5 * SAMPLE_S)
+    world.clock.advance(QUICK_S + SAMPLE_S)
     plan.tell(GuestDispatched(box(2), 1))
     plan.pools["python"].take()
     plan.come("carl")
     assert plan.pools["python"].take() == [GrowPool(1, guests=1)]
 
 
+@pytest.mark.parametrize("each_s", [SAMPLE_S / 2, 0.4])
 def test_where_jobs_are_short_no_container_is_started_for_a_guest(
-    world: World,
+    world: World, each_s: float
 ) -> None:
+    """Also where a crowd keeps the whole process busy, so that all takes longer."""
     plan = Plan(world, running_max=1, guests_max=2, guests_mb_max=9)
     for _ in range(30):
         plan.idle(1)
         plan.come("ann", "bob")
-        world.clock.advance(SAMPLE_S / 2)
+        world.clock.advance(each_s)
     assert plan.pools["python"].take() == []
+
+
+def test_where_slots_come_and_go_nobody_is_a_guest(world: World) -> None:
+    # Given a client whose jobs follow one another in the only slot
+    plan = Plan(world, running_max=1, guests_max=2, guests_mb_max=9)
+    plan.idle(1, 2)
+    plan.come("ann", "ann")
+    ((_, first),) = plan.matched()
+    plan.tell(SlotFreed(box(first)))
+    ((_, second),) = plan.matched()
+    # When another comes, then it waits for that slot, and has it next
+    plan.come("bob")
+    assert plan.served() == ""
+    plan.idle(first)
+    assert plan.served() == ""
+    plan.tell(SlotFreed(box(second)))
+    assert plan.served() == "b"
+    plan.idle(second)
+    # But no longer than a moment
+    plan.come("carl")
+    assert plan.served() == ""
+    world.clock.advance(FREED_S)
+    assert plan.served() == "c"
 
 
 def test_the_one_for_guests_is_not_trimmed_while_all_others_are_held(
