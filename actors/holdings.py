@@ -47,7 +47,8 @@ class Holdings:
             holder = self._holders[client] = _Holder()
         holder.size += size
         self.total += size
-        if not holder.least <= holder.size < holder.below:
+        is_settled = holder.least <= holder.size < holder.below
+        if not (is_settled or (holder.level is None and holder.size)):
             self._settle(client, holder)
 
     def loosen(self, client: str, key: str) -> None:

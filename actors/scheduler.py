@@ -270,11 +270,11 @@ class Scheduler(Actor):
 
     def _next(self) -> Match | None:
         """Return the next client in turn with a slot and a container for it."""
+        if self._slots.left <= 0 and (
+            self._slots_come_and_go() or self._slots.left_to_guests <= 0
+        ):
+            return None
         waiting = self._waiting()
-        if not waiting or self._slots.left_to_guests <= 0:
-            return None
-        if self._slots.left <= 0 and self._slots_come_and_go():
-            return None
         for lane in LANES if self._slots.left > 0 else NEW_LANES:
             for language, turns in waiting:
                 found = self._find(language, turns, lane)

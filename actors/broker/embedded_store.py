@@ -183,8 +183,9 @@ class EmbeddedStore:
             if oldest is not None and self._is_old(oldest, now):
                 self._forget(oldest)
                 continue
-            job_id = self._held.first_to_go()
-            if self._held.total <= self._bytes_max or job_id is None:
+            is_full = self._held.total > self._bytes_max
+            job_id = self._held.first_to_go() if is_full else None
+            if job_id is None:
                 return
             self._let_go(job_id)
 
