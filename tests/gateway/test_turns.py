@@ -6,7 +6,7 @@ import gevent
 import pytest
 from gevent.event import Event
 
-from gateway.turns import AT_ONCE_MAX, Turns
+from gateway.turns import AROUND_S, AT_ONCE_MAX, Turns
 
 
 @pytest.fixture
@@ -31,6 +31,24 @@ def test_a_client_with_many_waits_as_long_as_one_with_few(turns: Turns) -> None:
     assert len(order) <= 6
     gevent.joinall(greedy, raise_error=True)
     assert turns.taken == len(order) == 42
+
+
+def test_who_is_alone_waits_for_no_turn_but_lets_others_go_ahead() -> None:
+    now = 100.0
+    turns = Turns(lambda: now)
+    others: list[str] = []
+    turns.note("a")
+    gevent.spawn(others.append, "went")
+    turns.wait("a")
+    assert (turns.taken, others) == (0, ["went"])
+    # When somebody else has begun something, then turns are needed for a while
+    turns.note("b")
+    turns.note("a")
+    turns.wait("a")
+    assert turns.taken == 1
+    now += AROUND_S
+    turns.wait("a")
+    assert turns.taken == 1
 
 
 def test_who_comes_meanwhile_is_served_between_turns(turns: Turns) -> None:
