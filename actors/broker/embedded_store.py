@@ -6,6 +6,7 @@ outlives its connections, but not the process.
 
 from __future__ import annotations
 
+from array import array
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
 class Known:
     """What is known of a job until its end has been here for long enough.
 
-    events: with their offsets. When they have gone early, the acceptance is left of
-    them, and `Expired`.
+    events: when they have gone early, the acceptance is left of them, and `Expired`.
+    offsets: theirs in the stream, in the same order; as bare numbers, since there are
+    some for each job that is kept.
     """
 
     fingerprint: str
@@ -38,7 +40,8 @@ class Known:
     """The latest that was started."""
     ended_at: float | None = None
     size: int = 0
-    events: list[tuple[int, JobEvent]] = field(default_factory=list)
+    events: list[JobEvent] = field(default_factory=list)
+    offsets: array[int] = field(default_factory=lambda: array("q"))
 
 
 class EmbeddedStore:
@@ -129,7 +132,8 @@ class EmbeddedStore:
         known = self._known.get(event.job_id)
         if known is None or known.ended_at is not None:
             return False
-        known.events.append((self.next_offset, event))
+        known.events.append(event)
+        known.offsets.append(self.next_offset)
         self._grow(known, size_of(event))
         self.next_offset += 1
         known.attempt = max(known.attempt, event.attempt)
@@ -155,8 +159,8 @@ class EmbeddedStore:
         placed = [
             one
             for known in self._known.values()
-            if known.events and known.events[-1][0] >= offset
-            for one in known.events
+            if known.events and known.offsets[-1] >= offset
+            for one in zip(known.offsets, known.events, strict=True)
             if one[0] >= offset
         ]
         placed.sort(key=itemgetter(0))
@@ -197,9 +201,9 @@ class EmbeddedStore:
         """Keep no more of an ended job than what tells that there was one."""
         known = self._known[job_id]
         self._held.drop(known.client, job_id, known.size)
-        (_, first), (offset, last) = known.events[0], known.events[-1]
-        gone = JobEvent(job_id, last.attempt, Expired())
-        known.events = [(offset, first), (offset, gone)]
+        first, last = known.events[0], known.events[-1]
+        known.events = [first, JobEvent(job_id, last.attempt, Expired())]
+        known.offsets = array("q", 2 * [known.offsets[-1]])
         for forgotten in self._remembered.add(job_id, known.client, known.fingerprint):
             del self._known[forgotten], self._ended[forgotten]
 
