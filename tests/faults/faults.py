@@ -81,12 +81,17 @@ def main() -> int:
     args = parser.parse_args()
     prepare()
     with Places() as places:
-        results = []
+        results: list[Result] = []
+        unjudged: list[Scenario] = []
         for one in chosen(args.word):
-            results.append(play_one(one, places))
-            row_table.write([one for one in results if one is not None])
-    failed = sum(one is None or bool(one.faults) for one in results)
-    print(f"{len(results)} scenarios, {failed} failed")
+            result = play_one(one, places)
+            if result is None:
+                unjudged.append(one)
+            else:
+                results.append(result)
+            row_table.write(results, unjudged)
+    failed = len(unjudged) + sum(bool(one.faults) for one in results)
+    print(f"{len(results) + len(unjudged)} scenarios, {failed} failed")
     return 1 if failed else 0
 
 

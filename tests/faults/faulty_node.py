@@ -22,10 +22,12 @@ SMALL = {
     "pool.max": 4,
     "running_max": 4,
     "guests_max": 0,
+    "client_share": 1,
     "result_ttl_s": 240,
     "attempts_max": 5,
 }
-"""A pool that does not breathe, so that what there is can be compared."""
+"""A pool that does not breathe, so that what there is can be compared; and one client,
+as whom all is played, that may have all there is."""
 DOOR_S = 60.0
 WHOLE_S = 90.0
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from play import Result
+    from scenario import Scenario
 
 FILE = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
 BEGIN, END = "<!-- made by `make faults` -->", "<!-- end of what is made -->"
@@ -22,15 +23,17 @@ HEAD = (
 )
 
 
-def write(results: Sequence[Result]) -> None:
+def write(results: Sequence[Result], unjudged: Sequence[Scenario] = ()) -> None:
     """Put what is known now in the table; leave the rest of the document as it is.
 
-    Rows of scenarios that were not played this time stay as they are.
+    unjudged: those that came to no verdict. Rows of scenarios that were not played this
+    time stay as they are.
     """
     text = FILE.read_text()
     head, _, rest = text.partition(BEGIN)
     old, _, tail = rest.partition(END)
     rows = kept_rows(old) | {one.scenario.name: row(one) for one in results}
+    rows |= {one.name: unjudged_row(one) for one in unjudged}
     lines = table([rows[one.name] for one in SCENARIOS if one.name in rows])
     FILE.write_text(head + "\n".join([BEGIN, *lines, END]) + tail)
 
@@ -48,6 +51,13 @@ def table(rows: Sequence[str]) -> Iterable[str]:
     yield ""
     yield from HEAD
     yield from rows
+
+
+def unjudged_row(scenario: Scenario) -> str:
+    """Return the row of one that has failed without any figure."""
+    unknown = ["-"] * 6
+    cells = (scenario.name + FAILED, scenario.promise, *unknown)
+    return f"| {' | '.join(cells)} | {scenario.whole_s:g} s | - |"
 
 
 def row(result: Result) -> str:
