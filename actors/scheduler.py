@@ -271,7 +271,7 @@ class Scheduler(Actor):
     def _next(self) -> Match | None:
         """Return the next client in turn with a slot and a container for it."""
         if self._slots.left <= 0 and (
-            self._slots_come_and_go() or self._slots.left_to_guests <= 0
+            self._slots.left_to_guests <= 0 or self._slots_come_and_go()
         ):
             return None
         waiting = self._waiting()
