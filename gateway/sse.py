@@ -102,7 +102,7 @@ class Sink:
         if not self.lagged and self._has_room(batch):
             self._events += batch
             self.last_id = batch[-1].id
-        if not self._is_due:
+        if self._live and not self._is_due:
             self._is_due = True
             self.place.wake(self._arrived.set)
         return not self.lagged
@@ -126,7 +126,11 @@ class Sink:
         return self.lagged and not self._events
 
     def go_live(self) -> None:
-        """Begin to hold the reader to its bound: the replay is complete."""
+        """Begin to hold the reader to its bound: the replay is complete.
+
+        Until then nobody is to be woken, as whoever opens a stream takes first what has
+        come meanwhile.
+        """
         self._live = True
 
     def take(self) -> list[NumberedEvent]:

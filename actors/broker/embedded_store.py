@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING
 from actors.acceptance import digest
 from actors.holdings import AT_ONCE_MAX, Holdings
 from actors.job_log import EVENT_BYTES
-from actors.messages import Expired, Finished, JobEvent, Lease, Output, Started
+from actors.messages import (
+    Accepted,
+    Expired,
+    Finished,
+    JobEvent,
+    Lease,
+    Output,
+    Started,
+)
 from actors.tombstones import TOMBSTONES_MAX, Tombstones
 
 if TYPE_CHECKING:
@@ -132,6 +140,8 @@ class EmbeddedStore:
         known = self._known.get(event.job_id)
         if known is None or known.ended_at is not None:
             return False
+        if known.events and isinstance(event.body, Accepted):
+            return False  # queues say it again, for brokers that may not have kept it
         known.events.append(event)
         known.offsets.append(self.next_offset)
         self._grow(known, size_of(event))
