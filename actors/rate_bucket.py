@@ -60,6 +60,7 @@ class RateBucket(Actor):
         self._client = client
         self._bucket = TokenBucket(per_second, burst, burst, context.now())
         self._asked = 0
+        self._stays_until = 0.0
 
     def boot(self, message: Boot) -> None:
         """Offer to go soon if nobody ever asks; the first may have asked by now."""
@@ -69,10 +70,17 @@ class RateBucket(Actor):
     def take_token(self, message: TakeToken) -> None:
         """Answer, and be there until the bucket is full."""
         self._asked += 1
-        message.reply(self._bucket.take(self.now(), message.cost))
-        self.set_timer("full", max(self._bucket.full_in_s(), LINGER_S))
+        now = self.now()
+        message.reply(self._bucket.take(now, message.cost))
+        stays_s = max(self._bucket.full_in_s(), LINGER_S)
+        self._stays_until = now + stays_s
+        if not self.has_timer("full"):  # one that comes too early is set again
+            self.set_timer("full", stays_s)
 
     def time_out(self, name: str) -> None:
         """Full again: nothing is lost with this bucket."""
-        if self.context.parent is not None:
+        left_s = self._stays_until - self.now()
+        if left_s > 0:
+            self.set_timer("full", left_s)
+        elif self.context.parent is not None:
             send(self.context.parent, BucketFull(self._client, self._asked))
