@@ -370,11 +370,11 @@ class Container(Actor):
         assert self._link is not None  # noqa: S101 - by which it became ready
         return CpuWeight(self._link.attached.id)
 
-    def _tell_idle(self) -> None:
+    def _tell_idle(self, asker: str = "") -> None:
         self._owes_slot = False  # to be idle says so
         tenant = self._tenant if self._config.reuse == "tenant" else None
-        idle = ContainerIdle(self.name, self._language, self._wakes, tenant or "")
-        self.tell(self._scheduler, idle)
+        idle = (self.name, self._language, self._wakes, tenant or "", asker)
+        self.tell(self._scheduler, ContainerIdle(*idle))
 
     def _reason_to_end(self) -> str:
         if self._jobs >= self._config.jobs_max:
@@ -706,14 +706,15 @@ class Container(Actor):
 
     def report_state(self, message: ReportState) -> None:
         """Tell a new scheduler whether we are idle, run a job, or neither."""
+        asker = message.asker
         if self._state == "idle":
-            self._tell_idle()
+            self._tell_idle(asker)
         elif self._state == "busy" and self._run is not None:
-            job = self._run.lease.job
-            busy = (self.name, self._language, job.client, self._most_memory_mb())
+            most_mb, client = self._most_memory_mb(), self._run.lease.job.client
+            busy = (self.name, self._language, client, most_mb, asker)
             self.tell(self._scheduler, ContainerBusy(*busy))
         else:
-            self.tell(self._scheduler, SlotFreed(self.name))
+            self.tell(self._scheduler, SlotFreed(self.name, asker))
 
     def retire(self, message: Retire) -> None:
         """End, unless a job has come meanwhile."""

@@ -531,12 +531,14 @@ class ContainerIdle:
 
     wakes: what is to wait there for the job has yet to start, which takes a moment.
     tenant: the only client whose jobs may run there; empty where all may.
+    answers: who asked how things stand; empty where nobody did.
     """
 
     container: str
     language: str
     wakes: bool = False
     tenant: str = ""
+    answers: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -549,13 +551,19 @@ class ContainerBusy:
     """Whose job it is."""
     memory_mb: int
     """What memory the job may have in any of its steps."""
+    answers: str = ""
+    """Who asked."""
 
 
 @dataclass(frozen=True, slots=True)
 class SlotFreed:
-    """The container holds no slot: its job has ended, or it has had none yet."""
+    """The container holds no slot: its job has ended, or it has had none yet.
+
+    answers: who asked how things stand; empty where nobody did.
+    """
 
     container: str
+    answers: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -570,7 +578,13 @@ class ContainerGone:
 
 @dataclass(frozen=True, slots=True)
 class ReportState:
-    """A new scheduler asks queues and containers how things stand."""
+    """A new scheduler asks queues and containers how things stand.
+
+    asker: what a container's answer repeats. What it tells by itself may be on its way
+    just then, and is no answer: another one comes behind it.
+    """
+
+    asker: str = ""
 
 
 # ------------------------------------------------------------------- engine

@@ -141,7 +141,7 @@ class Scheduler(Actor):
         """Ask everybody how things stand."""
         for name in self.directory.names(self._languages):
             if not name.endswith("/pool") and name.count("/") > 2:  # noqa: PLR2004
-                told = self.tell(name, ReportState())
+                told = self.tell(name, ReportState(self.actor_urn))
                 if told and not name.endswith("/queue"):
                     self._unheard.add(name)
         if self._unheard:
@@ -155,6 +155,15 @@ class Scheduler(Actor):
         elif name == "hear":
             self._unheard.clear()
         self._match()
+
+    def _hear(self, container: str, answers: str) -> None:
+        """Note that the container has answered us: all before that is known.
+
+        What it had told by itself shortly before says the same as its answer, and if a
+        job were dispatched in between, the answer would be taken for that job's end.
+        """
+        if answers == self.actor_urn:
+            self._unheard.discard(container)
 
     # ------------------------------------------------------------------- facts
 
@@ -181,7 +190,7 @@ class Scheduler(Actor):
     def container_idle(self, message: ContainerIdle) -> None:
         """Note a container that can take a job."""
         language = message.language
-        self._unheard.discard(message.container)
+        self._hear(message.container, message.answers)
         self._free_slot(message.container)
         self._cleaned[language].pop(message.container, None)
         if message.wakes:
@@ -199,7 +208,7 @@ class Scheduler(Actor):
         self._take_slot(
             message.container, message.language, message.client, message.memory_mb
         )
-        self._unheard.discard(message.container)
+        self._hear(message.container, message.answers)
         self._match()
 
     def guest_dispatched(self, message: GuestDispatched) -> None:
@@ -209,7 +218,7 @@ class Scheduler(Actor):
 
     def slot_freed(self, message: SlotFreed) -> None:
         """Another job may run while this container is scrubbed."""
-        self._unheard.discard(message.container)
+        self._hear(message.container, message.answers)
         self._free_slot(message.container)
         self._match()
 

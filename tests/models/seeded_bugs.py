@@ -265,6 +265,13 @@ def a_new_scheduler_does_not_wait_for_answers(patch: pytest.MonkeyPatch) -> None
     patch.setattr(Scheduler, "_match", before(Scheduler, "_match", hurry))
 
 
+def a_new_scheduler_takes_news_for_answers(patch: pytest.MonkeyPatch) -> None:
+    def hear(self: Any, container: str, _: str) -> None:
+        self._unheard.discard(container)
+
+    patch.setattr(Scheduler, "_hear", hear)
+
+
 def a_new_scheduler_does_not_hear_who_is_busy(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Scheduler, "container_busy", nothing)
 
@@ -341,6 +348,7 @@ BUGS = [
     nothing_is_retired_for_another_client,
     a_new_scheduler_asks_nobody,
     a_new_scheduler_does_not_wait_for_answers,
+    a_new_scheduler_takes_news_for_answers,
     a_new_scheduler_does_not_hear_who_is_busy,
     a_container_is_called_idle_before_it_is_clean,
     a_container_dies_without_a_word,
