@@ -357,3 +357,13 @@ def test_mail_is_handed_over_once_in_its_order() -> None:
         store.keep_mail(message)
     assert store.take_mail() == [1, 2]
     assert store.take_mail() == []
+
+
+def test_a_job_is_accepted_once_however_often_that_is_said() -> None:
+    store = make_store()
+    begun(store, "j1")
+    first = event(ACCEPTED)
+    assert store.append([first], 0) == (first,)
+    # A queue says it again, with what is news
+    assert store.append([event(ACCEPTED), event(Queued(1))], 0) == (event(Queued(1)),)
+    assert store.events_from(0) == (first, event(Queued(1)))

@@ -27,7 +27,7 @@ from gateway.turns import Turns
 from metrics.instruments import REGISTRY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 MIB = 1 << 20
 
@@ -264,6 +264,33 @@ def test_one_large_batch_is_no_lag() -> None:
     sink = sink_of(4)
     sink.go_live()
     assert sink.deliver(batch(1, 100))
+
+
+class Woken(Place):
+    """Counts how often its stream was to be woken."""
+
+    times = 0
+
+    def wake(self, wake: Callable[[], object]) -> None:
+        self.times += 1
+        super().wake(wake)
+
+
+def test_who_opens_a_stream_needs_no_turn_for_what_has_come_before() -> None:
+    # Given a replay, and one event more before the stream is live
+    place = Woken(Ledger(MIB, MIB), "a client", Turns())
+    sink = Sink(1024, place)
+    sink.deliver(batch(1, 10))
+    sink.deliver(batch(11, 1))
+    sink.go_live()
+    # Then all of it comes with the opening, and nobody was to be woken
+    chunks = stream(sink, 60, never, nothing, encoded)
+    assert next(chunks) == OPENING + b"".join(map(encode_event, batch(1, 11)))
+    assert place.times == 0
+    # What follows has its turn
+    sink.deliver(batch(12, 1))
+    assert next(chunks) == b"".join(map(encode_event, batch(12, 1)))
+    assert place.times == 1
 
 
 def test_events_of_one_batch_travel_together() -> None:
