@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FIGURES = pytest.StashKey[list[str]]()
-ALL_HEADERS = "#include <bits/stdc++.h>\nint main() {}"
+READERS = {
+    "bash": "rm -rf --no-preserve-root / 2>/dev/null; echo read",
+    "cpp": "#include <bits/stdc++.h>\nint main() {}",
+}
+"""What there is to read of which an attack reads all: every name, and the precompiled
+header."""
 
 
 @pytest.fixture(scope="session")
@@ -30,9 +35,10 @@ def alone() -> Iterator[ServiceProcess]:
 @pytest.fixture(scope="session")
 def looks(alone: ServiceProcess) -> Looks:
     """What a program sees in each language's container before any attack."""
-    # Who reads the precompiled header first, since this machine has forgotten it, fills
-    # the container's file cache, and the container goes: that is no attack's doing.
-    run(alone.api, {"language": "cpp", "source": ALL_HEADERS})
+    # Who reads much first, since this machine has forgotten it, fills the container's
+    # caches, and the container goes: that is no attack's doing.
+    for language, source in READERS.items():
+        run(alone.api, {"language": language, "source": source})
     found = Looks({}, {})
     for language in CATALOG.languages:
         seen = look_around(alone.api, language)
