@@ -65,7 +65,7 @@ def parse_json(body: bytes, bounds: Bounds, slices: Slices) -> tuple[object, Tex
 
 
 def _parse(body: bytes) -> object:
-    return json.loads(body.decode(), parse_constant=_refuse_constant)
+    return _DECODER.decode(body.decode())
 
 
 def _read(stream: Any, bytes_max: int, intake: Intake) -> bytes:
@@ -88,3 +88,7 @@ def _too_large(bytes_max: int) -> Problem:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON value")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+"""Made once: `json.loads` would make one for each body."""

@@ -189,6 +189,8 @@ def _check_source(request: JobRequest) -> Errors:
 
 
 def _check_texts(request: JobRequest, texts: Texts) -> Errors:
+    if texts.are_whole():
+        return
     long = {"source": request.source, "stdin": request.stdin}
     long |= {f"files.{n}.content": file.content for n, file in enumerate(request.files)}
     for field, text in long.items():

@@ -20,7 +20,7 @@ from gateway.names import NAME_BYTES_MAX, PATTERN, check_name
 from gateway.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sized
 
     from pydantic.config import JsonDict
 
@@ -193,15 +193,23 @@ def _crowds(
     Before all else: a body has room for millions, and to say what is wrong with each
     takes a minute and gigabytes.
     """
-    bounds = {**entries_max, "limits": _FIELDS_MAX}
-    fields: list[tuple[str, object, int]] = [("", document, _FIELDS_MAX)]
-    fields += [(name, document.get(name), most) for name, most in bounds.items()]
-    files = document.get("files")
-    if isinstance(files, list) and len(files) <= bounds["files"]:
-        fields += [(f"files.{n}", one, _FILE_FIELDS_MAX) for n, one in enumerate(files)]
-    for name, value, most in fields:
-        if isinstance(value, dict | list) and len(value) > most:
-            yield name, f"has {len(value)} entries; {most} are allowed"
+    if len(document) > _FIELDS_MAX:
+        yield "", _crowd(document, _FIELDS_MAX)
+        return
+    for name, value in document.items():
+        most = _FIELDS_MAX if name == "limits" else entries_max.get(name)
+        if most is None or not isinstance(value, dict | list):
+            continue
+        if len(value) > most:
+            yield name, _crowd(value, most)
+        elif name == "files":
+            for number, one in enumerate(value):
+                if isinstance(one, dict | list) and len(one) > _FILE_FIELDS_MAX:
+                    yield f"files.{number}", _crowd(one, _FILE_FIELDS_MAX)
+
+
+def _crowd(value: Sized, most: int) -> str:
+    return f"has {len(value)} entries; {most} are allowed"
 
 
 def _errors(fault: ValidationError) -> list[tuple[str, str]]:

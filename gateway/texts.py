@@ -33,6 +33,10 @@ class Texts:
     def __init__(self, long: dict[str, bytes | None] | None = None) -> None:
         self._long = long or {}
 
+    def are_whole(self) -> bool:
+        """Tell whether all of them can be encoded."""
+        return None not in self._long.values()
+
     def is_broken(self, text: str) -> bool:
         """Tell whether this stands for a text that can't be encoded."""
         return text in self._long and self._long[text] is None
