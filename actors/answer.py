@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pykka
 from gevent.event import AsyncResult
 
+from actors.deadlines import DEADLINES
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -34,8 +36,7 @@ class Answer(pykka.Future[Any]):
         """
         if self._get_hook is not None:
             return super().get(timeout=timeout)
-        self._result.wait(timeout)
-        if not self._result.ready():
+        if timeout is not None and not DEADLINES.within(self._result, timeout):
             raise pykka.Timeout(f"{timeout} seconds")
         return self._result.get()
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gevent.event import AsyncResult
 
+from actors.deadlines import DEADLINES
 from actors.messages import TakeToken, TokenReply
 from gateway.ports import BUCKETS, Directory
 from gateway.problems import Problem
@@ -115,7 +116,8 @@ def _ask(directory: Directory, client: str, cost: float) -> TokenReply | None:
     answer: AsyncResult[TokenReply] = AsyncResult()
     if not directory.tell(BUCKETS, TakeToken(client, answer.set, cost)):
         return None
-    return answer.wait(_BUCKET_TIMEOUT_S)
+    DEADLINES.within(answer, _BUCKET_TIMEOUT_S)
+    return answer.value
 
 
 def _headers(answer: TokenReply, policy: str) -> dict[str, str]:

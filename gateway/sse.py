@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from gevent.event import Event
 
+from actors.deadlines import DEADLINES
 from actors.messages import Finished, NumberedEvent, Output
 from gateway.ledger import Hold
 from gateway.pieces import LONG_BYTES, PIECE_BYTES_MIN
@@ -149,7 +150,7 @@ class Sink:
 
     def wait(self, timeout_s: float) -> bool:
         """Return whether something has arrived before the time is over."""
-        return bool(self._arrived.wait(timeout_s))
+        return DEADLINES.within(self._arrived, timeout_s)
 
 
 def size_of(numbered: NumberedEvent) -> int:

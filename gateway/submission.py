@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import gevent
 from gevent.event import AsyncResult
 
+from actors.deadlines import DEADLINES
 from actors.messages import Job, JobView, PublishJob, PublishReply
 from gateway import views
 from gateway.bodies import tokens_of
@@ -128,7 +129,8 @@ class Submission:
             return
         answer: AsyncResult[PublishReply] = AsyncResult()
         tell_broker(self._directory, PublishJob(job, answer.set))
-        published = answer.wait(self._config.publish_timeout_s)
+        DEADLINES.within(answer, self._config.publish_timeout_s)
+        published = answer.value
         if published is None:
             # A confirm that comes later finds nobody.
             raise unconfirmed(has_key=bool(job.fingerprint))

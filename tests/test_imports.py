@@ -84,6 +84,7 @@ ALLOWED = {
     ),
     "gateway": (
         "gateway",
+        "actors.deadlines",
         "actors.messages",
         "actors.shares",
         "images.catalog",
