@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from actors.actor import Actor, Context
@@ -50,16 +50,29 @@ TICK_S = 1e-6
 ECHO_S = 0.1
 """Between two calls for an echo: who asks meanwhile shares the next."""
 ECHOES_MAX = 10_000
+PACE = 0.5
+"""A worker's reports come live if as much time passes between them here as there, or at
+least so much of it: what is read of the past comes all at once."""
 ECHO_AWAITED_S = 10.0
 """Whoever waits for an echo has given up after so long."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A worker's last report and since when it counts, by our own clock."""
+    """A worker's last report and since when it counts, by a clock that nobody sets."""
 
     report: WorkerReport
     since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Somebody who awaits an echo."""
+
+    said_at: float
+    """The time of the report that will answer it."""
+    since: float
+    reply: Callable[[], None]
 
 
 class Fleet(Actor):
@@ -91,8 +104,9 @@ class Fleet(Actor):
         self._own: dict[str, PoolStatus] = {}
         self._others: dict[str, Heard] = {}
         self._said_at = 0.0
-        self._echoes: list[tuple[float, Callable[[], None]]] = []
-        """When each was asked for, by the time of the report that will answer it."""
+        self._last: dict[str, tuple[float, float]] = {}
+        """When each worker's newest report was said, and when it was heard."""
+        self._echoes: list[Asked] = []
 
     def boot(self, message: Boot) -> None:
         """Ask the pools, in case they have told a predecessor."""
@@ -129,12 +143,27 @@ class Fleet(Actor):
             return
         # the stream begins with what was said before we started
         age_s = max(self._clock() - report.at, 0.0)
-        if age_s > COUNTS_S + CLOCKS_S:
+        is_live = self._comes_live(report)
+        if age_s > COUNTS_S + CLOCKS_S and not is_live:
             return
         if len(self._others) < WORKERS_MAX or known is not None:
             # whoever still lives says so again before this counts no more
             since = self.now() - min(age_s, COUNTS_S - FRESH_S)
             self._others[report.worker_id] = Heard(report, since)
+
+    def _comes_live(self, report: WorkerReport) -> bool:
+        """Tell whether it comes as long after the last as it was said after that.
+
+        Then it is none of the past, whatever either clock has been set to.
+        """
+        last = self._last.get(report.worker_id)
+        if len(self._last) < WORKERS_MAX or last is not None:
+            self._last[report.worker_id] = report.at, self.now()
+        if last is None:
+            return False
+        said_at, heard_at = last
+        passed_s = self.now() - heard_at
+        return passed_s >= max(PACE * (report.at - said_at), SOON_S)
 
     def time_out(self, name: str) -> None:
         """Report, either because something has changed or because it is time."""
@@ -158,24 +187,25 @@ class Fleet(Actor):
         if self._broker is None:
             message.reply()  # here nothing is under way for longer than a moment
         elif len(self._echoes) < ECHOES_MAX:
-            self._echoes.append((math.inf, message.reply))
+            self._echoes.append(Asked(math.inf, self.now(), message.reply))
             if not self.has_timer("echo"):
                 self._call_for_echo()
 
     def _call_for_echo(self) -> None:
         """Say something that is after all who wait; then let some time pass."""
-        limit = self._clock() - ECHO_AWAITED_S
-        self._echoes = [one for one in self._echoes if one[0] > limit]
-        if any(at == math.inf for at, _ in self._echoes):
+        limit = self.now() - ECHO_AWAITED_S
+        self._echoes = [one for one in self._echoes if one.since > limit]
+        if any(one.said_at == math.inf for one in self._echoes):
             self._publish(self._statuses_here())
             self._echoes = [
-                (min(at, self._said_at), reply) for at, reply in self._echoes
+                replace(one, said_at=min(one.said_at, self._said_at))
+                for one in self._echoes
             ]
             self.set_timer("echo", ECHO_S)
 
     def _hear_echo(self, at: float) -> None:
-        answered = [reply for said_at, reply in self._echoes if said_at <= at]
-        self._echoes = [one for one in self._echoes if one[0] > at]
+        answered = [one.reply for one in self._echoes if one.said_at <= at]
+        self._echoes = [one for one in self._echoes if one.said_at > at]
         for reply in answered:
             reply()
 
@@ -196,6 +226,8 @@ class Fleet(Actor):
         silent = [one for one, heard in self._others.items() if heard.since <= limit]
         for worker_id in silent:
             del self._others[worker_id]
+        if len(self._last) >= WORKERS_MAX:
+            self._last = {one: at for one, at in self._last.items() if at[1] > limit}
 
     def _statuses_here(self) -> tuple[LanguageStatus, ...]:
         return tuple(

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 PREFETCH = 500
 MARGIN_S = 120.0
 """Read before what is needed: the run of a job whose acceptance was told before it,
-and what clocks differ by."""
+and what hosts' clocks differ by, the broker's among them, which counts the span."""
 
 
 class Reading:
@@ -59,8 +59,22 @@ class Reading:
     def begin(self) -> None:
         """Forget it all: somebody wants to hear it anew."""
         self.seen = Seen()
-        self.read_to = 0.0
-        """When the newest message that was read was sent, by its sender's clock."""
+        self.read_at: float | None = None
+        """When the last message was read, on the clock that nobody sets."""
+        self.behind_s = 0.0
+        """How long before that it had been sent. Its sender has another clock, and
+        either may be set meanwhile: so this is never added up, but taken anew."""
+
+    def note(self, now: float, sent_ago_s: float) -> None:
+        """Note that a message was read."""
+        self.read_at = now
+        self.behind_s = max(sent_ago_s, 0.0)
+
+    def missed_s(self, now: float) -> float | None:
+        """Return how far back lies what has not been read; None if nothing has."""
+        if self.read_at is None:
+            return None
+        return now - self.read_at + self.behind_s
 
 
 class AmqpStream(AmqpConnection):
@@ -125,10 +139,8 @@ class AmqpStream(AmqpConnection):
             self._read()
 
     def _read(self) -> None:
-        read_to = self._reading.read_to
-        start = span(self._result_ttl_s + MARGIN_S)
-        if read_to:
-            start = span(time.time() - read_to + MARGIN_S)
+        missed_s = self._reading.missed_s(self.now())
+        start = span((self._result_ttl_s if missed_s is None else missed_s) + MARGIN_S)
         if self._is_empty:
             # In a stream without any message, a span of time begins a little after
             # now: the first that is published just then would be missed.
@@ -145,8 +157,7 @@ class AmqpStream(AmqpConnection):
         """Pass on what is new, and let the server send more."""
         if self._is_stale(message.generation):
             return
-        sent_at = min(message.sent_at, time.time())
-        self._reading.read_to = max(self._reading.read_to, sent_at)
+        self._reading.note(self.now(), time.time() - message.sent_at)
         if self._is_usable:
             self._open_wire.ack(message.tag)
         try:

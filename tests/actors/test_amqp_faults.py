@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import socket
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
+from time import time_ns
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -28,6 +30,7 @@ from amqp_world import (
 from gevent.event import AsyncResult, Event
 from gevent.queue import Queue
 from samples import make_job
+from stage import wait_until
 
 from actors.acceptance import acceptance
 from actors.broker.amqp import AmqpConnection
@@ -649,3 +652,40 @@ def test_a_stream_reader_hears_all_once_whatever_comes_in_turns(
         jobs += [process.accepted_again() for _ in range(2)]
     assert process.wait_streamed(jobs[-1], 1)
     assert [len(process.streamed(job)) for job in jobs] == [1] * len(jobs)
+
+
+@pytest.mark.parametrize("step_s", [-3600, 3600])
+def test_a_clock_that_is_set_does_not_stop_the_reader(
+    rabbitmq: RabbitServer,
+    process: AmqpProcess,
+    monkeypatch: pytest.MonkeyPatch,
+    step_s: float,
+) -> None:
+    first = process.accepted()
+    assert process.wait_streamed(first, 1)
+    wait_counted(rabbitmq)
+    set_clock(monkeypatch, step_s)
+    cut_all(rabbitmq)
+    second = process.accepted_again()
+    assert process.wait_streamed(second, 1)
+    set_clock(monkeypatch, 0)
+    cut_all(rabbitmq)
+    third = process.accepted_again()
+    assert process.wait_streamed(third, 1)
+    assert [len(process.streamed(one)) for one in (first, second, third)] == [1] * 3
+
+
+def wait_counted(server: RabbitServer) -> None:
+    """Wait until the server says that there is something in the stream."""
+    with raw(server) as connection:
+        channel = connection.channel()
+        wait_until(
+            lambda: channel.queue_declare(EVENTS, passive=True).method.message_count,
+            PATIENCE_S,
+            "the stream is counted",
+        )
+
+
+def set_clock(monkeypatch: pytest.MonkeyPatch, step_s: float) -> None:
+    """Set what `time.time` tells, as who sets the host's clock does."""
+    monkeypatch.setattr(time, "time", lambda: time_ns() / 1e9 + step_s)

@@ -14,6 +14,7 @@ from actors.fleet import (
     FRESH_S,
     REPORT_S,
     SOON_S,
+    TICK_S,
     WORKERS_MAX,
     Fleet,
 )
@@ -193,6 +194,37 @@ def test_a_clock_that_is_somewhat_late_is_borne(company: Company) -> None:
         assert company.status().workers == 1
 
 
+@pytest.mark.parametrize("step_s", [-3600, 3600])
+def test_a_worker_counts_whatever_its_clock_says_if_it_comes_at_its_pace(
+    company: Company, step_s: float
+) -> None:
+    """Ours or its own was set; a report says the same as a step of either."""
+    for n in range(12):
+        company.reported("a", HERE, at=EPOCH + step_s + n * REPORT_S)
+        company.epoch = EPOCH + n * REPORT_S
+        company.world.clock.advance(REPORT_S)
+        assert company.status().workers == (step_s > 0 or n > 0)
+
+
+def test_a_worker_whose_clock_was_set_back_says_so_in_no_new_time(
+    company: Company,
+) -> None:
+    """What it says stays just above the newest, and is older with each report."""
+    for n in range(60):
+        company.epoch = EPOCH + n * REPORT_S
+        company.reported("a", HERE, at=EPOCH + n * TICK_S)
+        company.world.clock.advance(REPORT_S)
+        assert company.status().workers == 1
+
+
+def test_what_is_read_anew_does_not_come_at_its_pace(company: Company) -> None:
+    for n in range(12):
+        at = EPOCH - COUNTS_S - CLOCKS_S - 100 + n * REPORT_S
+        company.reported("a", HERE, at=at)
+        company.world.clock.advance(0.01)
+    assert company.status().workers == 0
+
+
 # ----------------------------------------------------------------------------- echoes
 
 
@@ -240,7 +272,7 @@ def test_who_asks_in_a_crowd_shares_the_next_echo(company: Company) -> None:
 def test_who_has_waited_for_too_long_is_forgotten(company: Company) -> None:
     answers = asked(company)
     (first,) = company.published()
-    company.epoch += ECHO_AWAITED_S + 1
+    company.world.clock.advance(ECHO_AWAITED_S + 1)
     asked(company)
     company.world.clock.advance(ECHO_S)
     company.world.tell(FLEET, WorkerReported(first))
@@ -265,3 +297,14 @@ def test_there_may_be_only_so_many_workers(
     assert company.status().workers == 2
     company.reported("a", at=EPOCH + 1)
     assert company.status().workers == 1
+
+
+def test_a_clock_that_is_set_takes_no_answer_away(company: Company) -> None:
+    answers = asked(company)
+    (report,) = company.published()
+    company.epoch += 3600
+    answers_of_another = asked(company)
+    company.world.clock.advance(ECHO_S)
+    company.world.tell(FLEET, WorkerReported(report))
+    assert answers == ["heard"]
+    assert answers_of_another == []
