@@ -6,10 +6,12 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Literal
 
 from actors.actor import Actor, Context
+from actors.directory import send
 from actors.holdings import AT_ONCE_MAX, Holdings
 from actors.job_log import JobLog
 from actors.messages import (
     Accepted,
+    AwaitEcho,
     EventsReceived,
     Expired,
     JobEvent,
@@ -17,6 +19,7 @@ from actors.messages import (
     JobView,
     NumberedEvent,
     Queued,
+    StreamRead,
     SubscribeEvents,
 )
 from actors.stdin_room import StdinRoom
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from actors.admission import Admission
     from actors.messages import (
         AwaitJob,
+        AwaitRead,
         Boot,
         BrokerStarted,
         LookUpJob,
@@ -45,6 +49,8 @@ GO_ON_S = 0.01
 UNHEARD_S = 3600.0
 """And twice the time of results: a job that long without an end counts for nobody. By
 then the stream may have forgotten it, and a gateway that starts does not know it."""
+ECHO_RETRY_S = 2.0
+"""The fleet may have been started anew since it was asked, or the broker been away."""
 AWAITED_MAX = 10_000
 AWAIT_S = 10.0
 """Whoever waits for an unknown job has given up after so long."""
@@ -62,6 +68,8 @@ class EventRelay(Actor):
     counts_queued: tell a job's place in its queue, as far as it can be known here; else
     the queue tells the exact one at once.
     stdin_room: how much stdin may be sent to jobs.
+    fleet: the actor that hears an echo of the stream, where that takes a while to read:
+    half a job's log is not how it stands, so nothing is said of any job before that.
     admission: is told of every job and every end, where nobody else hears of all.
     """
 
@@ -76,13 +84,17 @@ class EventRelay(Actor):
         tombstones_max: int = TOMBSTONES_MAX,
         admission: Admission | None = None,
         stdin_room: StdinRoom | None = None,
+        fleet: str = "",
     ) -> None:
         super().__init__(context)
         self._broker = broker
+        self._fleet = fleet
         self._admission = admission
         self._stdin_room = stdin_room or StdinRoom(MIB, MIB, 1)
         self._counts_queued = counts_queued
-        self._is_unread = is_answered
+        self._is_answered = is_answered
+        self._is_unread = is_answered or bool(fleet)
+        self._await_read: list[Callable[[], None]] = []
         self._result_ttl_s = result_ttl_s
         self._bytes_max = bytes_max
         self._logs: dict[str, JobLog] = {}
@@ -98,6 +110,8 @@ class EventRelay(Actor):
         """Read all that the stream still holds."""
         self.tell(self._broker, SubscribeEvents(self.name, 0))
         self.set_timer("sweep", SWEEP_S)
+        if self._fleet:
+            self._await_echo()
 
     def clean_up(self, *, crashed: bool) -> None:
         """Send the watchers away: a successor has what they have missed."""
@@ -113,8 +127,8 @@ class EventRelay(Actor):
 
     def events_received(self, message: EventsReceived) -> None:
         """Log the events and hand them to who watches."""
-        if message.offset <= self._offset:
-            self._is_unread = False
+        if self._is_answered and message.offset <= self._offset:
+            self._be_read()
         if message.offset > self._offset or message.next_offset <= self._offset:
             return  # ahead of the replay that was asked for, or known already
         if message.offset < self._offset:
@@ -184,6 +198,34 @@ class EventRelay(Actor):
         for _, reply in self._awaited.pop(job_id, ()):
             reply()
 
+    def _await_echo(self) -> None:
+        """Ask for what follows all that is in the stream by now."""
+        ref = self.actor_ref
+
+        def say_so() -> None:
+            send(ref, StreamRead())
+
+        self.tell(self._fleet, AwaitEcho(say_so))
+        self.set_timer("echo", ECHO_RETRY_S)
+
+    def stream_read(self, message: StreamRead) -> None:
+        """Say how jobs stand from now on: the echo is behind all that was there."""
+        self.cancel_timer("echo")
+        self._be_read()
+
+    def _be_read(self) -> None:
+        self._is_unread = False
+        waiting, self._await_read = self._await_read, []
+        for reply in waiting:
+            reply()
+
+    def await_read(self, message: AwaitRead) -> None:
+        """Answer when it can be told how jobs stand."""
+        if not self._is_unread:
+            message.reply()
+        elif len(self._await_read) < AWAITED_MAX:
+            self._await_read.append(message.reply)
+
     def await_job(self, message: AwaitJob) -> None:
         """Answer when the job is known, if it is not yet."""
         if message.job_id in self._logs or message.job_id in self._expired:
@@ -242,7 +284,10 @@ class EventRelay(Actor):
         return None if stone is None else JobExpired(stone.fingerprint)
 
     def time_out(self, name: str) -> None:
-        """Expire by age."""
+        """Expire by age, or ask for the echo again."""
+        if name == "echo":
+            self._await_echo()
+            return
         self._settle()
         if self._admission is not None:
             self._admission.forget(2 * self._result_ttl_s + UNHEARD_S)

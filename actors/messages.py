@@ -826,6 +826,21 @@ class WatchJob:
 
 
 @dataclass(frozen=True, slots=True)
+class AwaitRead:
+    """Call `reply` once the relay has read what the stream held when it started.
+
+    `reply` must neither block nor raise.
+    """
+
+    reply: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRead:
+    """To the relay, by the fleet: what the stream held when you asked is read."""
+
+
+@dataclass(frozen=True, slots=True)
 class UnwatchJob:
     """Forget this watcher."""
 
@@ -837,7 +852,8 @@ class UnwatchJob:
 class LookUpJob:
     """Asked from outside; answered with a `JobView`, a `JobExpired` or None.
 
-    "unread" says that the stream has not been read yet, and nothing is known.
+    "unread" says that the stream has not been read yet, and what is known may be half
+    of it (see `AwaitRead`).
     """
 
     job_id: str

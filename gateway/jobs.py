@@ -92,11 +92,9 @@ class Jobs:
         self._desk.arrivals.give_way()
         if after_id:
             view = self._look_up(job_id)
-            newest_id = _newest_id(view)
-            if view.state == "done" and after_id >= newest_id:
+            if view.state == "done" and after_id >= _newest_id(view):
                 # Nothing will follow; this status keeps a browser from coming back.
                 return bottle.HTTPResponse(status=204)
-            after_id = min(after_id, newest_id)
         return self._stream(job_id, after_id, self._client(environ))
 
     def feed(self, job_id: str, environ: Environ, query: Query) -> Any:
@@ -181,7 +179,7 @@ class Jobs:
         desk, config = self._desk, self._config
         audience = desk.streams.enter(client, job_id)
         place = sse.Place(desk.ledger, client, desk.turns)
-        sink = sse.Sink(config.watcher_events_max, place)
+        sink = sse.Sink(config.watcher_events_max, place, after_id)
         follower = _Follower(self._directory, desk, job_id, after_id, sink)
         try:
             follower.watch(config.unknown_wait_s)

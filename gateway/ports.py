@@ -10,6 +10,7 @@ from gevent.event import Event
 from actors.messages import (
     AwaitEcho,
     AwaitJob,
+    AwaitRead,
     BrokerStatus,
     DescribeBroker,
     DescribeFleet,
@@ -37,6 +38,8 @@ BUCKETS = "root/buckets"
 _ASK_TIMEOUT_S = 10.0
 """An actor that has died is known to be dead at once; a busy one answers late."""
 _STATUS_TIMEOUT_S = 0.5
+_READ_WAIT_S = 10.0
+"""A relay that has just been started reads some 10,000 events in a second."""
 
 
 class Directory(Protocol):
@@ -215,12 +218,21 @@ def _ask_status(directory: Directory, name: str, message: object) -> Any:
 
 
 def _ask_relay(directory: Directory, message: object) -> Any:
+    found = _ask_reader(directory, message)
+    if found == "unread":  # it has just been started: that takes a moment only
+        is_read = Event()
+        directory.tell(RELAY, AwaitRead(is_read.set))
+        is_read.wait(_READ_WAIT_S)
+        found = _ask_reader(directory, message)
+    if found == "unread":
+        raise Problem.later("unavailable", "The job log is being read anew.")
+    return found
+
+
+def _ask_reader(directory: Directory, message: object) -> Any:
     try:
-        found = directory.ask(RELAY, message, _ASK_TIMEOUT_S)
+        return directory.ask(RELAY, message, _ASK_TIMEOUT_S)
     except (LookupError, TimeoutError) as error:
         raise Problem.later(
             "unavailable", "The job log does not answer just now."
         ) from error
-    if found == "unread":
-        raise Problem.later("unavailable", "The job log is being read anew.")
-    return found

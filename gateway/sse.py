@@ -59,9 +59,12 @@ class Sink:
     """What the relay has delivered and the stream has not yet written.
 
     place: counts the bytes of it that are more than a few.
+    after_id: of the newest event that the client has had: another gateway may have
+    shown it what this one has yet to hear.
     """
 
     __slots__ = (
+        "_after_id",
         "_arrived",
         "_bytes",
         "_events",
@@ -75,7 +78,8 @@ class Sink:
         "place",
     )
 
-    def __init__(self, events_max: int, place: Place) -> None:
+    def __init__(self, events_max: int, place: Place, after_id: int = 0) -> None:
+        self._after_id = after_id
         self._events_max = events_max
         self.place = place
         self._events: list[NumberedEvent] = []
@@ -95,6 +99,10 @@ class Sink:
 
         An empty batch says that the relay is going: the client shall come again.
         """
+        if batch and batch[0].id <= self._after_id:
+            batch = tuple(filter(self._is_news, batch))
+            if not batch:
+                return not self.lagged
         # A replay comes in one go, before the watch is answered, and the relay
         # bounds it; it is only what piles up afterwards that shows a slow reader.
         kept = len(self._events)
@@ -107,6 +115,10 @@ class Sink:
             self._is_due = True
             self.place.wake(self._arrived.set)
         return not self.lagged
+
+    def _is_news(self, numbered: NumberedEvent) -> bool:
+        """Tell whether the client has not had it; nobody comes back behind the end."""
+        return numbered.id > self._after_id or isinstance(numbered.event.body, Finished)
 
     def _has_room(self, batch: tuple[NumberedEvent, ...]) -> bool:
         size = self._bytes

@@ -192,6 +192,7 @@ def relay_specs(plan: Plan) -> Iterator[ChildSpec]:
             settings.results_mb_max * MIB,
             counts_queued=bool(settings.broker_urls),
             is_answered=not settings.broker_urls,
+            fleet=FLEET if settings.broker_urls else "",
             admission=plan.admission if settings.broker_urls else None,
             stdin_room=StdinRoom(
                 settings.http.job_stdin_kb_max * 1024,

@@ -10,12 +10,20 @@ from samples import make_job
 
 from actors.acceptance import acceptance
 from actors.admission import Admission
-from actors.event_relay import AWAIT_S, GO_ON_S, SWEEP_S, UNHEARD_S, EventRelay
+from actors.event_relay import (
+    AWAIT_S,
+    ECHO_RETRY_S,
+    GO_ON_S,
+    SWEEP_S,
+    UNHEARD_S,
+    EventRelay,
+)
 from actors.holdings import AT_ONCE_MAX
 from actors.job_log import EVENT_BYTES
 from actors.messages import (
     Accepted,
     AwaitJob,
+    AwaitRead,
     BrokerStarted,
     EventsReceived,
     Expired,
@@ -140,6 +148,42 @@ def test_nothing_is_said_of_any_job_before_the_stream_has_been_read(
 
 
 # --------------------------------------------------------------------------- logs
+
+
+def test_half_a_log_is_not_how_a_job_stands(world: World) -> None:
+    # Given a relay that reads a stream which others speak on
+    fleet = world.probe("fleet")
+    relay = Relay(world, fleet="fleet")
+    (asked,) = fleet.take()
+    told: list[str] = []
+    world.tell("relay", AwaitRead(lambda: told.append("read")))
+    # When it has read a part
+    relay.emit(ACCEPTED, Queued(1))
+    # Then nobody is shown that
+    assert relay.look_up() == "unread"
+    assert relay.watch(Watcher()) == "unread"
+    assert world.ask("relay", ReserveStdin("j1", 1, end=False)) == "unread"
+    relay.emit(Started(), END)
+    assert relay.look_up() == "unread"
+    # until it has heard what was said behind all of it
+    asked.reply()
+    assert relay.look_up().state == "done"
+    assert told == ["read"]
+    world.tell("relay", AwaitRead(lambda: told.append("at once")))
+    assert told == ["read", "at once"]
+    assert fleet.take() == []
+
+
+def test_an_echo_that_is_lost_is_asked_for_again(world: World) -> None:
+    fleet = world.probe("fleet")
+    relay = Relay(world, fleet="fleet")
+    assert len(fleet.take()) == 1
+    world.clock.advance(ECHO_RETRY_S)
+    (asked,) = fleet.take()
+    asked.reply()
+    assert relay.look_up() is None
+    world.clock.advance(ECHO_RETRY_S)
+    assert fleet.take() == []
 
 
 def test_a_new_relay_reads_the_whole_stream(relay: Relay) -> None:

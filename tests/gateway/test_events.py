@@ -122,12 +122,17 @@ def test_a_browser_is_told_not_to_come_back(gateway: Gateway) -> None:
     assert len(list(shown(gateway.follow(job_id, 2)))) == 1
 
 
-def test_an_id_from_the_future_is_the_newest(gateway: Gateway) -> None:
+@pytest.mark.parametrize(("last_id", "ids"), [(3, [4, 5]), (4, [5]), (99, [5])])
+def test_what_another_gateway_has_shown_already_comes_once(
+    gateway: Gateway, last_id: int, ids: list[int]
+) -> None:
+    """Whatever id somebody invents, the end comes."""
     job_id = gateway.submit()
-    events = shown(gateway.follow(job_id, 99))
+    events = shown(gateway.follow(job_id, last_id))
     gateway.world.watched.wait(5)
-    gateway.world.emit(job_id, Finished(SUCCESS))
-    assert [event_id for event_id, _, _ in events] == [2]
+    for body in (Started(), HELLO, HELLO, Finished(SUCCESS)):
+        gateway.world.emit(job_id, body)
+    assert [event_id for event_id, _, _ in events] == ids
 
 
 def test_a_plain_link_may_resume(gateway: Gateway) -> None:

@@ -8,7 +8,7 @@ import pytest
 from gateway_client import Gateway, assert_problem, running, shown
 from twins import HELLO, SUCCESS
 
-from actors.messages import Finished, Started
+from actors.messages import AwaitRead, Finished, Started
 from gateway.app import make_status_app
 
 if TYPE_CHECKING:
@@ -69,6 +69,27 @@ def test_whether_a_job_is_unknown_can_be_unknown(gateway: Gateway) -> None:
         answer = gateway.get(f"/v1/jobs/none{path}")
         assert_problem(answer, 503, "unavailable")
         assert answer.headers["Retry-After"] == "1"
+
+
+@pytest.mark.parametrize("path", ["", "/events"])
+def test_a_log_that_is_being_read_is_waited_for(gateway: Gateway, path: str) -> None:
+    job_id = gateway.submit_done()
+    gateway.world.is_unread = True
+    answer = gateway.get(f"/v1/jobs/{job_id}{path}")
+    assert answer.status_code == 200
+    assert "success" in answer.text
+
+
+def test_a_log_that_is_not_read_in_time_is_no_state(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.ports._READ_WAIT_S", 0.05)
+    job_id = gateway.submit_done()
+    gateway.world.is_unread = True
+    gateway.world.deaf.add(AwaitRead)
+    answer = gateway.get(f"/v1/jobs/{job_id}")
+    assert_problem(answer, 503, "unavailable")
+    assert answer.headers["Retry-After"] == "1"
 
 
 def test_one_process_alone_waits_for_nothing() -> None:

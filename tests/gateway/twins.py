@@ -11,6 +11,7 @@ from gevent.event import Event
 from actors.messages import (
     AwaitEcho,
     AwaitJob,
+    AwaitRead,
     BrokerStatus,
     CancelJob,
     DescribeBroker,
@@ -131,10 +132,15 @@ class World:
         self.relay_lags = False
         """It has not come to tell those who wait, when the echo is heard."""
 
+        self.deaf: set[type] = set()
+        """Kinds of message that nobody hears."""
+        self.is_unread = False
+        """The relay has yet to read the stream; it has done so when that is awaited."""
+
     def tell(self, name: str, message: object) -> bool:
         if name in self.absent:
             return False
-        if name not in self.silent:
+        if name not in self.silent and type(message) not in self.deaf:
             self._hear(message)
         return True
 
@@ -144,12 +150,8 @@ class World:
         if name in self.silent:
             raise TimeoutError(f"{name} {timeout_s}")
         match message:
-            case WatchJob():
-                return self._watch(message)
-            case LookUpJob(job_id):
-                return self._look_up(job_id)
-            case ReserveStdin():
-                return self.stdin_room
+            case WatchJob() | LookUpJob() | ReserveStdin():
+                return "unread" if self.is_unread else self._relay_says(message)
             case FindPosition(job_id):
                 return self.on_find_position(job_id)
             case DescribeFleet():
@@ -199,6 +201,9 @@ class World:
                 pass
             case AwaitEcho(reply):
                 reply()
+            case AwaitRead(reply):
+                self.is_unread = False
+                reply()
             case AwaitJob(job_id, reply):
                 self._await(job_id, reply)
             case _:
@@ -221,6 +226,15 @@ class World:
                 self.jobs[job_id] = RecordedJob(job)
                 if not self.relay_lags:
                     reply()
+
+    def _relay_says(self, message: WatchJob | LookUpJob | ReserveStdin) -> Any:
+        match message:
+            case WatchJob():
+                return self._watch(message)
+            case LookUpJob(job_id):
+                return self._look_up(job_id)
+            case _:
+                return self.stdin_room
 
     def _watch(self, message: WatchJob) -> bool:
         if message.job_id not in self.jobs or message.job_id in self.expired:
