@@ -440,6 +440,11 @@ class BrokerStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class ControlsHeard:
+    """What is said to jobs from now on is kept for this worker: it may take some."""
+
+
+@dataclass(frozen=True, slots=True)
 class PublisherStarted:
     """What publishes was started anew: publish again what is not confirmed."""
 

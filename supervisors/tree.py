@@ -2,8 +2,9 @@
 
 root                     one_for_one; its failure ends the process
 |-- broker               publishes jobs, events and controls    with the embedded
-|-- consumer     worker  consumes jobs and controls             broker, the first is
-|-- events      gateway  reads the event stream                 all three
+|-- consumer     worker  consumes jobs                          broker, the first is
+|-- controls     worker  hears stdin and cancels                all four
+|-- events      gateway  reads the event stream
 |-- fleet                what can run where
 |-- relay       gateway  job events to watchers
 |-- scheduler    worker  waiting jobs to idle containers
@@ -20,12 +21,14 @@ The role `all` has both what a worker and what a gateway has.
 from __future__ import annotations
 
 import secrets
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from actors.admission import Admission
 from actors.broker.consumer import AmqpConsumer
+from actors.broker.controls import AmqpControls
 from actors.broker.embedded import EmbeddedBroker
 from actors.broker.embedded_store import EmbeddedStore
 from actors.broker.link import BrokerHealth, Link
@@ -56,6 +59,7 @@ if TYPE_CHECKING:
 ROOT = "root"
 BROKER = "root/broker"
 CONSUMER = "root/consumer"
+CONTROLS = "root/controls"
 EVENTS = "root/events"
 FLEET = "root/fleet"
 RELAY = "root/relay"
@@ -125,6 +129,11 @@ def tree(
     ]
 
 
+def queue_name(language: str) -> str:
+    """Return the actor that owns the language's jobs."""
+    return f"{LANGUAGES}{language}/queue"
+
+
 # ------------------------------------------------------------------- brokers
 
 
@@ -143,7 +152,7 @@ def amqp_specs(plan: Plan) -> Iterator[ChildSpec]:
     settings = plan.settings
     ttl_s = settings.result_ttl_s
     link = Link(
-        settings.broker_urls,
+        turned(settings.broker_urls, plan.worker_id),
         Topology(tuple(plan.catalog.languages), settings.queue_max, ttl_s),
         Backoff(max_s=RECONNECT_S_MAX).delay_s,
         BrokerHealth(),
@@ -158,13 +167,24 @@ def amqp_specs(plan: Plan) -> Iterator[ChildSpec]:
     if plan.engine is not None:
         yield ChildSpec(
             "consumer",
-            lambda c: AmqpConsumer.start(c, link, prefetch, plan.worker_id, BROKER),
+            lambda c: AmqpConsumer.start(c, link, prefetch, BROKER, CONTROLS),
+        )
+        queues = {name: queue_name(name) for name in plan.catalog.languages}
+        yield ChildSpec(
+            "controls",
+            lambda c: AmqpControls.start(c, link, plan.worker_id, queues, CONSUMER),
         )
     if plan.reads_events:
         reading = Reading()
         yield ChildSpec(
             "events", lambda c: AmqpStream.start(c, link, reading, ttl_s, FLEET)
         )
+
+
+def turned(urls: tuple[str, ...], worker_id: str) -> tuple[str, ...]:
+    """Return the nodes as this process tries them: not all begin with the same one."""
+    first = zlib.crc32(worker_id.encode()) % len(urls)
+    return urls[first:] + urls[:first]
 
 
 # --------------------------------------------------------------------- parts
@@ -241,7 +261,7 @@ def language_spec(language: Language, plan: Plan, engine: EnginePort) -> ChildSp
     settings = plan.settings
     pool = settings.pool
     size = PoolSize(pool.warm, pool.max, pool.idle_s, settings.guests_max)
-    queue = f"{LANGUAGES}{language.name}/queue"
+    queue = queue_name(language.name)
     specs = [
         ChildSpec(
             "queue",

@@ -11,15 +11,17 @@ import subprocess
 import tempfile
 import time
 from base64 import b64encode
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 from ports import free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 BIN = Path("/usr/lib/rabbitmq/bin")
 START_S = 90
@@ -35,11 +37,39 @@ GUEST = b64encode(SALT + sha256(SALT + b"guest").digest()).decode()
 """As RabbitMQ writes down the password `guest`."""
 
 
+@dataclass(frozen=True)
+class Company:
+    """What the nodes of one cluster share."""
+
+    home: Path
+    """Where the secret is that they know each other by."""
+    names: tuple[str, ...] = ()
+    """All of them; none for a node alone."""
+    epmd_port: int = field(default_factory=free_port)
+
+    def lines(self) -> list[str]:
+        """Return the configuration by which a node that is new joins the others."""
+        if not self.names:
+            return []
+        peers = [
+            f"cluster_formation.classic_config.nodes.{number} = {name}"
+            for number, name in enumerate(self.names, start=1)
+        ]
+        return [
+            "cluster_formation.peer_discovery_backend = classic_config",
+            "cluster_partition_handling = pause_minority",
+            *peers,
+        ]
+
+
 class RabbitServer:
     """One node. It keeps its data over `stop` and `start`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, company: Company | None = None, name: str = ""
+    ) -> None:
         self.folder = folder
+        self._company = company or Company(folder)
         self.port = free_port()
         self.tls_port = free_port()
         self.certificate = folder / "certificate.pem"
@@ -49,8 +79,8 @@ class RabbitServer:
         self._environment = {
             "PATH": os.environ["PATH"],
             "LANG": "C.UTF-8",
-            "HOME": str(folder),
-            "RABBITMQ_NODENAME": f"warmbox-tests-{os.getpid()}@localhost",
+            "HOME": str(self._company.home),
+            "RABBITMQ_NODENAME": name or f"warmbox-tests-{os.getpid()}@localhost",
             "RABBITMQ_NODE_PORT": str(self.port),
             "RABBITMQ_DIST_PORT": str(free_port()),
             "RABBITMQ_MNESIA_BASE": str(folder / "data"),
@@ -60,7 +90,7 @@ class RabbitServer:
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
             "RABBITMQ_PID_FILE": str(folder / "pid"),
             # An epmd of its own, so that nothing is left, and nothing shared.
-            "ERL_EPMD_PORT": str(free_port()),
+            "ERL_EPMD_PORT": str(self._company.epmd_port),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
         }
         self._configure()
@@ -105,6 +135,7 @@ class RabbitServer:
             f"ssl_options.keyfile = {key}",
             "log.file.level = warning",
             f"load_definitions = {definitions}",
+            *self._company.lines(),
         ]
         (self.folder / "rabbitmq.conf").write_text("\n".join(lines) + "\n")
 
@@ -216,18 +247,62 @@ class RabbitServer:
         return done.stdout
 
 
-@pytest.fixture(scope="session")
-def rabbitmq() -> Iterator[RabbitServer]:
-    """Start a server once; without Debian's package there is nothing to start."""
+class RabbitCluster:
+    """Three nodes, of which one may always be away."""
+
+    def __init__(self, folder: Path) -> None:
+        names = tuple(f"warmbox-{n}-{os.getpid()}@localhost" for n in (1, 2, 3))
+        company = Company(folder, names)
+        self.nodes: list[RabbitServer] = []
+        for name in names:
+            own = folder / name
+            own.mkdir()
+            self.nodes.append(RabbitServer(own, company, name))
+        self.vhost = self.nodes[0].vhost
+
+    @property
+    def url(self) -> str:
+        """Return all addresses, as the broker setting has them."""
+        return ",".join(node.address(self.vhost) for node in self.nodes)
+
+    def start(self) -> None:
+        """Return when all serve; each joins those that are there."""
+        for node in self.nodes:
+            node.start()
+
+    def end(self) -> None:
+        for node in self.nodes:
+            node.kill()
+        self.nodes[0].end()
+
+
+Broker = TypeVar("Broker", RabbitServer, RabbitCluster)
+
+
+def needs_package() -> None:
+    """Without Debian's package there is nothing to start."""
     if not (BIN / "rabbitmq-server").exists():
         if os.environ.get("CI"):
             pytest.fail("rabbitmq-server is not installed")
         pytest.skip("rabbitmq-server is not installed")
+
+
+@contextmanager
+def running(kind: Callable[[Path], Broker]) -> Iterator[Broker]:
+    """Start it in a folder of its own, and leave nothing of it."""
+    needs_package()
     folder = Path(tempfile.mkdtemp(prefix="warmbox-rabbitmq-"))
-    server = RabbitServer(folder)
+    one = kind(folder)
     try:
-        server.start()
-        yield server
+        one.start()
+        yield one
     finally:
-        server.end()
+        one.end()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def rabbitmq() -> Iterator[RabbitServer]:
+    """Return one server for all tests."""
+    with running(RabbitServer) as server:
+        yield server

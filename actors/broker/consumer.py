@@ -1,4 +1,4 @@
-"""The connection that consumes: a worker's jobs, and what is said to all workers.
+"""The connection that consumes a worker's jobs.
 
 A delivery that is a job becomes a lease of its language's queue; it stays
 unacknowledged until that queue says so. One that is no job, or has killed worker after
@@ -26,16 +26,11 @@ from actors.broker.deliveries import (
     first_attempt,
     lease_of,
 )
-from actors.broker.event_codec import decode_control
 from actors.broker.job_schema import decode_job
-from actors.broker.seen import Seen, is_new
 from actors.broker.topology import (
     DELIVERIES_MAX,
-    Step,
-    control_queue_of,
     queue_of,
 )
-from actors.broker.unreadable import Unreadable
 from actors.messages import (
     BrokerStarted,
     Finished,
@@ -61,6 +56,7 @@ if TYPE_CHECKING:
         AckJob,
         BeginDrain,
         Boot,
+        ControlsHeard,
         DeadPublished,
         EndUnfinished,
         EventsConfirmed,
@@ -69,9 +65,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("warmbox.broker")
 
-CONTROLS_PREFETCH = 200
-CONTROLS_WAIT_S = 1.0
-"""What a worker's queues get to subscribe before controls are heard without them."""
+CONTROLS_WAIT_S = 3.0
+"""What our ear gets to be there before jobs are taken without it: what is said to them
+until then is lost, but nothing runs without them."""
 RETRY_S = 1.0
 """Until the publisher, which is being started anew, is told again."""
 
@@ -79,9 +75,8 @@ RETRY_S = 1.0
 class AmqpConsumer(AmqpConnection):
     """A worker's connection.
 
-    worker_id: names its control queue; what is said to it while it is away for a
-    moment waits there.
     publisher_name: the actor that publishes what ends here.
+    controls_name: the actor that hears what is said to jobs.
     """
 
     def __init__(
@@ -89,20 +84,19 @@ class AmqpConsumer(AmqpConnection):
         context: Context,
         link: Link,
         prefetch: int,
-        worker_id: str,
         publisher_name: str,
+        controls_name: str,
         customers: str = "root/",
     ) -> None:
         super().__init__(context, link)
         self._prefetch = prefetch
-        self._worker_id = worker_id
         self._publisher = publisher_name
+        self._controls = controls_name
+        self._is_heard = False
+        """Whether what is said to jobs is kept, or has been waited for in vain."""
         self._customers = customers
         self._subscriptions: dict[str, Subscription] = {}
         self._unacked: dict[int, Unacked] = {}
-        self._seen = Seen()
-        self._unreadable = Unreadable(self.name)
-        self._hears_controls = False
         self._to_publish: list[PublishDead | PublishEvents] = []
         self._drained: Callable[[], None] | None = None
 
@@ -111,6 +105,8 @@ class AmqpConsumer(AmqpConnection):
         for name in self.directory.names(self._customers):
             if name.endswith("/queue"):
                 self.tell(name, BrokerStarted())
+        self.tell(self._controls, BrokerStarted())
+        self.set_timer("controls", CONTROLS_WAIT_S)
         super().boot(message)
 
     def clean_up(self, *, crashed: bool) -> None:
@@ -120,27 +116,22 @@ class AmqpConsumer(AmqpConnection):
 
     # ----------------------------------------------------------------- the wire
 
-    def _steps(self) -> list[Step]:
-        topology = self._link.topology
-        return [*topology.steps(), *topology.control_queue_steps(self._worker_id)]
+    def controls_heard(self, message: ControlsHeard) -> None:
+        """Take jobs, now that what is said to them is kept."""
+        self._take_jobs()
+
+    def _take_jobs(self) -> None:
+        self.cancel_timer("controls")
+        if not self._is_heard:
+            self._is_heard = True
+            if self._is_usable:
+                self._opened()
 
     def _opened(self) -> None:
-        self.set_timer("controls", CONTROLS_WAIT_S)
-        self._hear_controls()
         for subscription in self._subscriptions.values():
             self._consume(subscription)
 
-    def _hear_controls(self, *, anyway: bool = False) -> None:
-        """Begin once there is somebody to hear them, for they are passed on once."""
-        missing = set(self._link.topology.languages) - set(self._subscriptions)
-        if self._hears_controls or not self._is_usable or (missing and not anyway):
-            return
-        self._hears_controls = True
-        queue = control_queue_of(self._worker_id)
-        self._open_wire.consume(queue, "controls", CONTROLS_PREFETCH, {})
-
     def _lost(self) -> None:
-        self._hears_controls = False
         self._unacked.clear()
         for subscription in self._subscriptions.values():
             self.tell(subscription.queue_name, LeasesLost(subscription.language))
@@ -152,9 +143,10 @@ class AmqpConsumer(AmqpConnection):
             self._fail("a queue is gone")
 
     def time_out(self, name: str) -> None:
-        """Tell the publisher again, or hear controls though a queue is missing."""
+        """Tell the publisher again, or take jobs without an ear for them."""
         if name == "controls":
-            self._hear_controls(anyway=True)
+            log.warning("%s: jobs are taken, but nothing said to them", self.name)
+            self._take_jobs()
         elif name == "publish":
             waiting, self._to_publish = self._to_publish, []
             for message in waiting:
@@ -178,11 +170,10 @@ class AmqpConsumer(AmqpConnection):
             self.tell(subscription.queue_name, ReturnWaiting(language))
         elif self._is_usable:
             self._consume(subscription)
-        self._hear_controls()
 
     def _consume(self, subscription: Subscription) -> None:
         subscription.renew()
-        if self._drained is None:
+        if self._drained is None and self._is_heard:
             self._open_wire.consume(
                 queue_of(subscription.language),
                 subscription.consumer,
@@ -202,14 +193,12 @@ class AmqpConsumer(AmqpConnection):
         self._settle()
 
     def message_arrived(self, message: MessageArrived) -> None:
-        """Pass on a job or a control."""
+        """Take in a job."""
         if self._is_stale(message.generation) or not self._is_usable:
             return
         language, _, generation = message.consumer.rpartition(".")
         subscription = self._subscriptions.get(language)
-        if message.consumer == "controls":
-            self._pass_on(message)
-        elif (
+        if (
             subscription is None
             or str(subscription.generation) != generation
             or self._drained is not None
@@ -300,21 +289,6 @@ class AmqpConsumer(AmqpConnection):
         if not self.tell(self._publisher, message):
             self._to_publish.append(message)
             self.set_timer("publish", RETRY_S)
-
-    # ----------------------------------------------------------------- controls
-
-    def _pass_on(self, message: MessageArrived) -> None:
-        self._open_wire.ack(message.tag)
-        if not is_new(self._seen, message.headers):
-            return
-        try:
-            control = decode_control(message.body)
-        except CodecError as error:
-            self._unreadable.note("control", str(error))
-            return
-        subscription = self._subscriptions.get(control.language)
-        if subscription is not None:
-            self.tell(subscription.queue_name, control)
 
     # -------------------------------------------------------------------- drain
 

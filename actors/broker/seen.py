@@ -24,6 +24,11 @@ class Seen:
     def __init__(self) -> None:
         self._publishers: OrderedDict[str, _Window] = OrderedDict()
 
+    def knows(self, publisher: str, seq: int) -> bool:
+        """Tell whether this has been seen, and remember nothing."""
+        window = self._publishers.get(publisher)
+        return window is not None and window.knows(seq)
+
     def is_new(self, publisher: str, seq: int) -> bool:
         """Tell whether this is the first time, and remember it."""
         window = self._publishers.setdefault(publisher, _Window())
@@ -38,8 +43,11 @@ class _Window:
         self._newest = 0
         self._seqs: set[int] = set()
 
+    def knows(self, seq: int) -> bool:
+        return seq in self._seqs or seq <= self._newest - WINDOW
+
     def is_new(self, seq: int) -> bool:
-        if seq in self._seqs or seq <= self._newest - WINDOW:
+        if self.knows(seq):
             return False
         self._seqs.add(seq)
         self._newest = max(self._newest, seq)
@@ -50,8 +58,14 @@ class _Window:
 
 
 def is_new(seen: Seen, headers: Mapping[str, Any]) -> bool:
-    """Tell whether a message is new; one that nobody has numbered always is."""
+    """Tell whether a message is new, and remember it; if not numbered, it always is."""
+    number = number_of(headers)
+    return number is None or seen.is_new(*number)
+
+
+def number_of(headers: Mapping[str, Any]) -> tuple[str, int] | None:
+    """Return a message's publisher and number, if it has them."""
     publisher, seq = headers.get("publisher"), headers.get("seq")
     if isinstance(publisher, str) and isinstance(seq, int):
-        return seen.is_new(publisher, seq)
-    return True
+        return publisher, seq
+    return None

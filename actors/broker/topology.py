@@ -3,9 +3,10 @@
 A server refuses (406) to declare what it holds with other arguments, so these are a
 part of the deployment's contract: whoever changes one has to say how to migrate.
 
-Durable are the job queues and the queue of the dead (quorum queues), the stream of
-events, and the control exchange. A worker's control queue outlives its connection by
-`CONTROL_KEPT_S`, and no longer.
+Durable are the job queues and the queue of the dead, the stream of events, and the
+control exchange. A worker's control queue outlives its connection by `CONTROL_KEPT_S`,
+and no longer. All queues but the stream are quorum queues: they survive the death of
+a node.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def queue_of(language: str) -> str:
 
 def control_queue_of(worker_id: str) -> str:
     """Return the name of the worker's control queue."""
-    return f"{CONTROL}.{worker_id}"
+    return f"warmbox.controls.{worker_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,7 @@ class Topology:
         """Return what a worker declares for itself."""
         name = control_queue_of(worker_id)
         arguments = {
+            "x-queue-type": "quorum",
             "x-expires": CONTROL_KEPT_S * 1000,
             "x-max-length-bytes": CONTROL_BYTES_MAX,
         }

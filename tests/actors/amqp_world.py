@@ -13,6 +13,7 @@ from samples import make_job
 
 from actors.actor import Context
 from actors.broker.consumer import AmqpConsumer
+from actors.broker.controls import AmqpControls
 from actors.broker.embedded import EmbeddedBroker
 from actors.broker.embedded_store import EmbeddedStore
 from actors.broker.link import BrokerHealth, Link
@@ -49,6 +50,7 @@ TTL_S = 60.0
 REFUSALS_MAX = 10
 PREFETCH = 3
 BROKER, CONSUMER, EVENTS_NAME = "root/broker", "root/consumer", "root/events"
+CONTROLS = "root/controls"
 QUEUE, RELAY, FLEET = "root/languages/python/queue", "root/relay", "root/fleet"
 
 
@@ -209,16 +211,22 @@ class AmqpProcess(Process):
     def start_all(self) -> None:
         self.start_publisher()
         self.start_consumer()
+        self.start_controls()
         self.start_stream()
-        for name in (BROKER, CONSUMER, EVENTS_NAME):
+        for name in (BROKER, CONSUMER, CONTROLS, EVENTS_NAME):
             self.wait_state(name)
 
     def start_publisher(self) -> None:
         self.start(AmqpPublisher, BROKER, self.link, self.outbox)
 
     def start_consumer(self) -> None:
-        arguments = (self.link, self.prefetch, self.worker_id, BROKER)
+        arguments = (self.link, self.prefetch, BROKER, CONTROLS)
         self.start(AmqpConsumer, CONSUMER, *arguments)
+
+    def start_controls(self) -> None:
+        queues = {"python": QUEUE, "c": "root/languages/c/queue"}
+        arguments = (self.link, self.worker_id, queues, CONSUMER)
+        self.start(AmqpControls, CONTROLS, *arguments)
 
     def start_stream(self) -> None:
         self.start(AmqpStream, EVENTS_NAME, self.link, self.reading, TTL_S, FLEET)

@@ -18,9 +18,11 @@ import pytest
 from amqp_world import (
     BROKER,
     CONSUMER,
+    CONTROLS,
     EVENTS_NAME,
     PATIENCE_S,
     QUEUE,
+    RELAY,
     AmqpProcess,
     amqp_process,
     dead_letters,
@@ -37,7 +39,14 @@ from actors.broker.amqp import AmqpConnection
 from actors.broker.event_codec import encode_events
 from actors.broker.job_schema import encode_job
 from actors.broker.probe import probe
-from actors.broker.topology import DEAD, DELIVERIES_MAX, EVENTS, Step, queue_of
+from actors.broker.topology import (
+    DEAD,
+    DELIVERIES_MAX,
+    EVENTS,
+    Step,
+    control_queue_of,
+    queue_of,
+)
 from actors.messages import (
     Accepted,
     AckJob,
@@ -65,7 +74,6 @@ from actors.messages import (
     ReturnWaiting,
     SendStdin,
     Started,
-    SubscribeJobs,
     WorkerReport,
     WorkerReported,
 )
@@ -513,23 +521,58 @@ def test_all_workers_hear_what_is_said_to_a_job(
     assert process.queue.wait(CancelJob) == other.queue.wait(CancelJob) == [cancel]
 
 
-def test_what_was_said_to_a_worker_that_was_away_waits_for_its_queues(
+def test_what_was_said_to_a_worker_that_was_away_waits_for_it(
     process: AmqpProcess,
 ) -> None:
     # Given a worker that is known by name, and stops
-    process.stop(CONSUMER)
+    process.stop(CONTROLS)
     cancel = CancelJob("j1", "python")
     process.tell(BROKER, cancel)
     process.emit(new_job(), Started())
     process.queue.wait(EventsConfirmed)
-    # When it is there again, before its queues are
-    process.start_consumer()
-    process.wait_state(CONSUMER)
-    process.tell(CONSUMER, SubscribeJobs("c", "root/languages/c/queue"))
-    process.status(CONSUMER)
-    process.subscribe()
-    # Then nothing is lost
+    # When it is there again, then nothing is lost
+    process.start_controls()
     assert process.queue.wait(CancelJob) == [cancel]
+
+
+def test_what_was_said_waits_for_a_queue_that_is_being_started(
+    process: AmqpProcess,
+) -> None:
+    """And none is lost with the connection, nor with the actor that has it."""
+    said = [SendStdin("j1", "python", bytes([n]), end=False) for n in range(6)]
+    process.directory.strike(QUEUE, process.queue.ref)
+    process.tell(BROKER, *said[:2])
+    process.emit(new_job(), Started(), confirm_to=RELAY)
+    process.relay.wait(EventsConfirmed)
+    process.crash(CONTROLS)
+    process.tell(BROKER, *said[2:4])
+    process.start_controls()
+    process.wait_state(CONTROLS)
+    process.tell(BROKER, *said[4:])
+    process.directory.enter(QUEUE, process.queue.ref)
+    process.queue.wait(SendStdin, len(said))
+    assert process.queue.of(SendStdin) == said
+
+
+def test_jobs_are_taken_where_nothing_can_be_said_to_them(
+    rabbitmq: RabbitServer,
+) -> None:
+    # Given a control queue that can't be declared
+    rabbitmq.renew()
+    with raw(rabbitmq) as connection:
+        name = control_queue_of("w9")
+        connection.channel().queue_declare(name, durable=True)
+    deaf = AmqpProcess(rabbitmq.url, worker_id="w9")
+    for start in (deaf.start_publisher, deaf.start_consumer, deaf.start_controls):
+        start()
+    deaf.wait_state(BROKER)
+    deaf.subscribe()
+    # When a job is there, then it comes
+    job = deaf.accepted()
+    assert deaf.lease().job == job
+    assert "PRECONDITION_FAILED" in deaf.status(CONTROLS).reason
+    for name in deaf.refs:
+        deaf.stop(name)
 
 
 def test_a_draining_worker_gives_back_what_waits(

@@ -35,7 +35,7 @@ from images.catalog import Catalog
 from supervisors.service import Service
 from supervisors.settings_model import Caps, CompileCaps, Pool, Settings
 from supervisors.supervisor import Supervisor
-from supervisors.tree import LANGUAGES, ROOT, budget_of, tree
+from supervisors.tree import LANGUAGES, ROOT, budget_of, tree, turned
 
 if TYPE_CHECKING:
     from supervisors.child_spec import ChildSpec
@@ -203,9 +203,12 @@ def test_all_that_the_design_names_is_there(world: World, forest: Tree) -> None:
 @pytest.mark.parametrize(
     ("role", "parts"),
     [
-        ("all", "broker consumer events fleet relay scheduler languages buckets"),
+        (
+            "all",
+            "broker consumer controls events fleet relay scheduler languages buckets",
+        ),
         ("gateway", "broker events fleet relay buckets"),
-        ("worker", "broker consumer fleet scheduler languages"),
+        ("worker", "broker consumer controls fleet scheduler languages"),
     ],
 )
 def test_with_a_shared_broker_each_role_has_its_parts(role: str, parts: str) -> None:
@@ -213,6 +216,13 @@ def test_with_a_shared_broker_each_role_has_its_parts(role: str, parts: str) -> 
     engine = None if role == "gateway" else RunningEngineTwin()
     specs = tree(settings, CATALOG, engine, Log().start, {"python": "3.13"})
     assert [spec.name for spec in specs] == [*parts.split(), "gateway"]
+
+
+def test_not_all_processes_begin_with_the_same_node() -> None:
+    urls = ("amqp://a", "amqp://b", "amqp://c")
+    turns = {turned(urls, str(number)) for number in range(50)}
+    assert {turn[0] for turn in turns} == set(urls)
+    assert all(sorted(turn) == sorted(urls) for turn in turns)
 
 
 @pytest.mark.parametrize(("program", "compiler"), [(512, 2048), (2048, 512)])
