@@ -25,7 +25,7 @@ import pykka
 from gevent.event import Event
 
 from actors.answer import Answer
-from actors.directory import AnyRef, Directory, send
+from actors.directory import AnyRef, Directory, depth, send
 from actors.dispatcher import Mailbox
 from actors.messages import Boot, ChildExited, Tick
 from actors.registry import use_quick_registry
@@ -110,6 +110,15 @@ class Actor(pykka.Actor):
         """Send to the actor of this name; False when there is none just now."""
         return self.directory.tell(name, message)
 
+    def leave_mail(self, kinds: tuple[type, ...] = (object,)) -> None:
+        """Leave the unread mail of these kinds, and what will come, to a successor."""
+        kept = []
+        while depth(self.actor_ref):
+            mail = self.actor_inbox.get().message
+            if isinstance(mail, kinds):
+                kept.append(mail)
+        self.directory.keep(self.name, kept)
+
     def set_timer(self, name: str, seconds: float) -> None:
         """Have `time_out(name)` called once; a timer of that name is set anew."""
         self.cancel_timer(name)
@@ -160,11 +169,14 @@ class Actor(pykka.Actor):
     def on_start(self) -> None:
         """Only mail oneself the set-up: an exception here would go unheard.
 
-        The name is entered first, so that whoever is told something in the set-up
-        can answer, and a crash in the set-up finds the name to strike.
+        The name is entered before that is read, so that whoever is told something in
+        the set-up can answer, and a crash in the set-up finds the name to strike. What
+        was kept of a predecessor's mail comes before anything that is new.
         """
-        self.directory.enter(self.name, self.actor_ref)
         self.actor_ref.tell(Boot())
+        for mail in self.directory.collect(self.name):
+            self.actor_ref.tell(mail)
+        self.directory.enter(self.name, self.actor_ref)
 
     def _handle_receive(self, message: Any) -> Any:
         """Call the message's handler, without what pykka looks for before that."""

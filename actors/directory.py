@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pykka
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 AnyRef = pykka.ActorRef[Any]
 
@@ -32,10 +35,15 @@ class Directory:
     An actor enters its name as the first thing it does and strikes it out as the
     last. Everybody else looks names up at the moment of sending, so that nobody
     holds a reference across a restart.
+
+    Mail to a name that nobody has is not delivered, and its sender hears so; but an
+    actor whose mail must not be lost has it kept for a successor when it crashes.
     """
 
     def __init__(self) -> None:
         self._refs: dict[str, AnyRef] = {}
+        self._kept: dict[str, list[object]] = {}
+        """Unread mail of those who crashed, and what has come since."""
 
     def enter(self, name: str, ref: AnyRef) -> None:
         """Let `name` mean this actor from now on."""
@@ -45,6 +53,17 @@ class Directory:
         """Forget `name`, unless it means a successor already."""
         if self._refs.get(name) is ref:
             del self._refs[name]
+
+    def keep(self, name: str, mail: Iterable[object]) -> None:
+        """Keep this, and what is told from now on, until a successor collects it."""
+        self._kept[name] = list(mail)
+
+    def collect(self, name: str) -> list[object]:
+        """Return what was kept for the name, in the order in which it was told.
+
+        What is told from now on is not kept: the caller enters the name at once.
+        """
+        return self._kept.pop(name, [])
 
     def names(self, prefix: str = "") -> list[str]:
         """Return the names that start with `prefix`, in the order of entry."""
@@ -56,6 +75,10 @@ class Directory:
 
     def tell(self, name: str, message: object) -> bool:
         """Send to the actor of this name; False when there is none just now."""
+        kept = self._kept.get(name) if self._kept else None
+        if kept is not None:
+            kept.append(message)
+            return True
         ref = self._refs.get(name)
         return ref is not None and send(ref, message)
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from actors.acceptance import acceptance
 from actors.actor import Actor, Context
-from actors.directory import depth
 from actors.messages import (
     BrokerStarted,
     BrokerStatus,
@@ -71,8 +70,6 @@ class EmbeddedBroker(Actor):
     def boot(self, message: Boot) -> None:
         """Go on where a predecessor ended, and call its customers back."""
         instruments.broker_up.set(1)
-        for mail in self._store.take_mail():
-            self.actor_ref.tell(mail)
         for name in self.directory.names(self._customers):
             if name.endswith(("/queue", "/relay")):
                 self.tell(name, BrokerStarted())
@@ -80,8 +77,8 @@ class EmbeddedBroker(Actor):
     def clean_up(self, *, crashed: bool) -> None:
         """Leave the unread mail to a successor: it holds jobs and events."""
         instruments.broker_up.set(0)
-        while crashed and depth(self.actor_ref):
-            self._store.keep_mail(self.actor_inbox.get().message)
+        if crashed:
+            self.leave_mail()
 
     def describe_broker(self, message: DescribeBroker) -> BrokerStatus:
         """Answer that all is well: where this actor lives, its broker does."""

@@ -80,7 +80,6 @@ class EmbeddedStore:
         self._remembered = Tombstones(remembered_max)
         self._tag = 0
         self._generation = 0
-        self._mail: list[object] = []
         self.next_offset = 0
 
     def fingerprint(self, job_id: str) -> str | None:
@@ -180,15 +179,6 @@ class EmbeddedStore:
     def bytes_held(self) -> int:
         """About how many bytes all events hold."""
         return self._held.total
-
-    def keep_mail(self, message: object) -> None:
-        """Keep a message that a crashed broker actor did not come to read."""
-        self._mail.append(message)
-
-    def take_mail(self) -> list[object]:
-        """Return what was kept, once."""
-        mail, self._mail = self._mail, []
-        return mail
 
     def _expire(self, now: float) -> None:
         """Forget what is too old; let events go while all are too large."""

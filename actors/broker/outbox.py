@@ -45,7 +45,6 @@ class Outbox:
         self._unsent: deque[Parcel] = deque()
         self._control_bytes = 0
         self._accepted: OrderedDict[str, str] = OrderedDict()
-        self._mail: list[object] = []
 
     # ----------------------------------------------------------------- parcels
 
@@ -105,14 +104,3 @@ class Outbox:
     def fingerprint(self, job_id: str) -> str | None:
         """Return the fingerprint of a job that is remembered, else None."""
         return self._accepted.get(job_id)
-
-    # -------------------------------------------------------------------- mail
-
-    def keep_mail(self, message: object) -> None:
-        """Keep a message that a crashed publisher did not come to read."""
-        self._mail.append(message)
-
-    def take_mail(self) -> list[object]:
-        """Return what was kept, once."""
-        mail, self._mail = self._mail, []
-        return mail

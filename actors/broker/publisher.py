@@ -26,7 +26,6 @@ from actors.broker.event_codec import encode_control, encode_events, encode_repo
 from actors.broker.job_schema import encode_job
 from actors.broker.outbox import Parcel
 from actors.broker.topology import CONTROL, DEAD, EVENTS, queue_of
-from actors.directory import depth
 from actors.messages import (
     BeginDrain,
     CancelJob,
@@ -110,8 +109,6 @@ class AmqpPublisher(AmqpConnection):
 
     def boot(self, message: Boot) -> None:
         """Go on where a predecessor has ended."""
-        for mail in self._outbox.take_mail():
-            self.actor_ref.tell(mail)
         for name in self.directory.names(self._customers):
             if name.endswith("/queue"):
                 self.tell(name, PublisherStarted())
@@ -119,12 +116,10 @@ class AmqpPublisher(AmqpConnection):
 
     def clean_up(self, *, crashed: bool) -> None:
         """Answer for every job, and leave the unread mail to a successor."""
+        if crashed:
+            self.leave_mail(MAIL)
         self._refuse_jobs()
         super().clean_up(crashed=crashed)
-        while crashed and depth(self.actor_ref):
-            mail = self.actor_inbox.get().message
-            if isinstance(mail, MAIL):
-                self._outbox.keep_mail(mail)
 
     # ----------------------------------------------------------------- the wire
 

@@ -88,3 +88,12 @@ def test_depth_counts_what_waits() -> None:
     assert depth(probe.ref) == 2
     probe.take()
     assert depth(probe.ref) == 0
+
+
+def test_kept_mail_comes_before_what_is_new(world: World) -> None:
+    directory = world.directory
+    directory.keep("a", [1])
+    assert directory.tell("a", 2)
+    assert directory.collect("a") == [1, 2]
+    assert directory.collect("a") == []
+    assert not directory.tell("a", 3)

@@ -25,6 +25,7 @@ from actors.messages import (
     JobResult,
     Lease,
     Outcome,
+    Output,
     PublishEvents,
     PublishJob,
     PublishReply,
@@ -37,6 +38,7 @@ from actors.messages import (
 from metrics.instruments import REGISTRY
 
 END = Finished(JobResult(Outcome.SUCCESS))
+LAST = Output("run", "stdout", b"last")
 ACCEPTED = acceptance(make_job())
 QUEUE = "root/languages/python/queue"
 
@@ -367,7 +369,9 @@ def test_a_successor_goes_on_with_nothing_lost(world: World, broker: Broker) -> 
     assert len(broker.replies) == 1
     broker.queue.take()
     broker.relay.take()
-    # When its successor starts, and its customers subscribe again
+    # and one that comes before its successor
+    broker.tell(PublishEvents((JobEvent("j1", 1, LAST),), "root/relay"))
+    # When that starts, and its customers subscribe again
     broker.start()
     broker.subscribe()
     broker.tell(SubscribeEvents("root/relay", 0))
@@ -379,12 +383,36 @@ def test_a_successor_goes_on_with_nothing_lost(world: World, broker: Broker) -> 
     ]
     assert [lease.job.id for lease in broker.leases()] == ["j1", "j2"]
     assert broker.relay.of(EventsConfirmed) != []
-    assert broker.streamed() == [ACCEPTED, ACCEPTED, Started()]
+    assert broker.streamed() == [ACCEPTED, ACCEPTED, Started(), LAST]
 
 
-def test_an_orderly_stop_leaves_no_mail(world: World, broker: Broker) -> None:
+def test_output_that_is_told_around_crashes_comes_in_order(
+    world: World, broker: Broker
+) -> None:
+    """Before one, behind one, and before its successor has had its first turn."""
+    broker.publish("j1")
+    broker.tell(SubscribeEvents("root/relay", 0))
+    broker.relay.take()
+    said = [Output("run", "stdout", bytes([n])) for n in range(30)]
+    for number, body in enumerate(said):
+        message = PublishEvents((JobEvent("j1", 1, body),), "root/relay")
+        if number % 5 == 2:
+            world.directory._refs["root/broker"].tell(object())  # noqa: SLF001 - a crash
+        broker.tell(message)
+        if number % 5 == 3:
+            settle()
+        if number % 5 == 4:
+            broker.start()
+    settle()
+    broker.relay.take()
+    broker.tell(SubscribeEvents("root/relay", 0))
+    assert broker.streamed()[1:] == said
+
+
+@pytest.mark.usefixtures("broker")
+def test_an_orderly_stop_leaves_no_mail(world: World) -> None:
     world.stop("root/broker")
-    assert broker.store.take_mail() == []
+    assert not world.directory.tell("root/broker", SubscribeEvents("root/relay", 0))
 
 
 def test_leases_of_a_crashed_broker_are_stale(world: World, broker: Broker) -> None:

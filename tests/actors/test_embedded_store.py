@@ -348,17 +348,6 @@ def is_remains(one: JobEvent, held: tuple[JobEvent, ...]) -> bool:
     return JobEvent(one.job_id, 1, Expired()) in held
 
 
-# --------------------------------------------------------------------------- mail
-
-
-def test_mail_is_handed_over_once_in_its_order() -> None:
-    store = make_store()
-    for message in (1, 2):
-        store.keep_mail(message)
-    assert store.take_mail() == [1, 2]
-    assert store.take_mail() == []
-
-
 def test_a_job_is_accepted_once_however_often_that_is_said() -> None:
     store = make_store()
     begun(store, "j1")

@@ -81,14 +81,6 @@ def test_accepted_jobs_are_remembered_up_to_a_bound() -> None:
     assert outbox.fingerprint("j1") == "abc"
 
 
-def test_mail_is_taken_once() -> None:
-    outbox = Outbox()
-    outbox.keep_mail("a")
-    outbox.keep_mail("b")
-    assert outbox.take_mail() == ["a", "b"]
-    assert outbox.take_mail() == []
-
-
 # ----------------------------------------------------------------------------- seen
 
 
