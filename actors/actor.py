@@ -32,7 +32,7 @@ from actors.registry import use_quick_registry
 from actors.timer import Timer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 log = logging.getLogger("warmbox.actor")
 
@@ -110,9 +110,14 @@ class Actor(pykka.Actor):
         """Send to the actor of this name; False when there is none just now."""
         return self.directory.tell(name, message)
 
-    def leave_mail(self, kinds: tuple[type, ...] = (object,)) -> None:
-        """Leave the unread mail of these kinds, and what will come, to a successor."""
-        kept = []
+    def leave_mail(
+        self, kinds: tuple[type, ...] = (object,), *, first: Iterable[object] = ()
+    ) -> None:
+        """Leave the unread mail of these kinds, and what will come, to a successor.
+
+        first: what it is told before that.
+        """
+        kept = list(first)
         while depth(self.actor_ref):
             mail = self.actor_inbox.get().message
             if isinstance(mail, kinds):

@@ -26,13 +26,16 @@ from actors.broker.deliveries import (
     first_attempt,
     lease_of,
 )
+from actors.broker.draining import going_on
 from actors.broker.job_schema import decode_job
 from actors.broker.topology import (
     DELIVERIES_MAX,
     queue_of,
 )
 from actors.messages import (
+    BeginDrain,
     BrokerStarted,
+    EndUnfinished,
     Finished,
     Job,
     JobDelivered,
@@ -54,11 +57,9 @@ if TYPE_CHECKING:
     from actors.broker.link import Link
     from actors.messages import (
         AckJob,
-        BeginDrain,
         Boot,
         ControlsHeard,
         DeadPublished,
-        EndUnfinished,
         EventsConfirmed,
         ReturnJob,
     )
@@ -70,6 +71,8 @@ CONTROLS_WAIT_S = 3.0
 until then is lost, but nothing runs without them."""
 RETRY_S = 1.0
 """Until the publisher, which is being started anew, is told again."""
+MAIL = (SubscribeJobs, BeginDrain, EndUnfinished)
+"""What a successor does in the place of one that crashed."""
 
 
 class AmqpConsumer(AmqpConnection):
@@ -111,6 +114,8 @@ class AmqpConsumer(AmqpConnection):
 
     def clean_up(self, *, crashed: bool) -> None:
         """What is not acknowledged is delivered again, to somebody."""
+        if crashed:
+            self.leave_mail(MAIL, first=going_on(self._drained))
         super().clean_up(crashed=crashed)
         self._lost()
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from actors.acceptance import acceptance
 from actors.actor import Actor, Context
+from actors.broker.draining import going_on
 from actors.messages import (
     BrokerStarted,
     BrokerStatus,
@@ -78,7 +79,7 @@ class EmbeddedBroker(Actor):
         """Leave the unread mail to a successor: it holds jobs and events."""
         instruments.broker_up.set(0)
         if crashed:
-            self.leave_mail()
+            self.leave_mail(first=going_on(self._drained))
 
     def describe_broker(self, message: DescribeBroker) -> BrokerStatus:
         """Answer that all is well: where this actor lives, its broker does."""

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from actors.acceptance import acceptance
 from actors.broker.amqp import AmqpConnection
+from actors.broker.draining import going_on
 from actors.broker.event_codec import encode_control, encode_events, encode_report
 from actors.broker.job_schema import encode_job
 from actors.broker.outbox import Parcel
@@ -117,7 +118,7 @@ class AmqpPublisher(AmqpConnection):
     def clean_up(self, *, crashed: bool) -> None:
         """Answer for every job, and leave the unread mail to a successor."""
         if crashed:
-            self.leave_mail(MAIL)
+            self.leave_mail(MAIL, first=going_on(self._drained))
         self._refuse_jobs()
         super().clean_up(crashed=crashed)
 

@@ -599,6 +599,24 @@ def test_a_draining_worker_gives_back_what_waits(
     assert drained.wait(PATIENCE_S)
 
 
+def test_a_drain_outlives_the_consumer(process: AmqpProcess) -> None:
+    # Given a worker that drains, with jobs that wait
+    jobs = [process.accepted() for _ in range(3)]
+    process.lease(3)
+    drained = Event()
+    process.tell(CONSUMER, BeginDrain(drained.set))
+    process.queue.wait(ReturnWaiting)
+    # When its consumer crashes, and the queue subscribes with the successor
+    process.crash(CONSUMER)
+    process.start_consumer()
+    process.wait_state(CONSUMER)
+    process.subscribe()
+    # Then that takes nothing, and nothing of it is left to wait for
+    assert process.queue.wait(ReturnWaiting, 2)
+    assert drained.wait(PATIENCE_S)
+    assert len(process.queue.of(JobDelivered)) == len(jobs)
+
+
 def test_reports_reach_the_fleet(process: AmqpProcess) -> None:
     status = LanguageStatus("python", "3.13", 5, 0, "")
     report = WorkerReport("w1", 12.5, (status,))

@@ -409,6 +409,16 @@ def test_output_that_is_told_around_crashes_comes_in_order(
     assert broker.streamed()[1:] == said
 
 
+def test_a_drain_outlives_a_crash(world: World, broker: Broker) -> None:
+    drained: list[str] = []
+    broker.publish("j1")
+    broker.tell(BeginDrain(lambda: drained.append("drained")))
+    world.crash("root/broker")
+    broker.start()
+    assert broker.publish("j2").status == "draining"
+    assert drained == []
+
+
 @pytest.mark.usefixtures("broker")
 def test_an_orderly_stop_leaves_no_mail(world: World) -> None:
     world.stop("root/broker")
