@@ -51,6 +51,10 @@ class Admission:
         refusal = refusal or self._bytes.refusal(client, size_of(job))
         return "queue_full" if refusal == "full" else refusal
 
+    def fill(self, job: Job) -> float:
+        """Return how full the queue of the job's language is, from 0 to 1."""
+        return self._of(job.language).fill
+
     def add(self, job_id: str, job: Accepted) -> None:
         """Count the job until it is removed, whether or not it could be refused."""
         if job_id not in self._jobs:

@@ -234,8 +234,12 @@ class RabbitServer:
 
     def ctl(self, *words: str | Path) -> str:
         """Run `rabbitmqctl`, which takes a second or two."""
+        return self.run_tool("rabbitmqctl", *words)
+
+    def run_tool(self, tool: str, *words: str | Path) -> str:
+        """Run one of the server's tools, and return what it prints."""
         done = subprocess.run(
-            [BIN / "rabbitmqctl", *words],
+            [BIN / tool, *words],
             env=self._environment,
             capture_output=True,
             text=True,
@@ -243,7 +247,7 @@ class RabbitServer:
             check=False,
         )
         if done.returncode:
-            pytest.fail(f"rabbitmqctl {words}: {done.stdout}{done.stderr}")
+            pytest.fail(f"{tool} {words}: {done.stdout}{done.stderr}")
         return done.stdout
 
 
@@ -269,6 +273,22 @@ class RabbitCluster:
         """Return when all serve; each joins those that are there."""
         for node in self.nodes:
             node.start()
+
+    def await_whole(self, stream: str) -> None:
+        """Return when any node may die: all queues, and the stream, are on all three.
+
+        Some seconds after its start a node has what was written while it was away.
+        """
+        for node in self.nodes:
+            node.run_tool("rabbitmq-upgrade", "await_online_quorum_plus_one")
+        deadline = time.monotonic() + START_S
+        words = "stream_status", "--quiet", "--vhost", self.vhost, stream
+        while True:
+            status = self.nodes[0].run_tool("rabbitmq-streams", *words)
+            if status.count("replica") == len(self.nodes) - 1:
+                return
+            if time.monotonic() > deadline:
+                pytest.fail(f"the stream is not whole: {status}")
 
     def end(self) -> None:
         for node in self.nodes:

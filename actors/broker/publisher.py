@@ -66,6 +66,11 @@ MAIL = (
 )
 """What a successor does in the place of one that crashed."""
 
+DOUBT_FILL = 0.5
+DOUBT_S = 3.0
+"""A queue that is not so full refuses nothing; a channel that has stood so long and
+says otherwise is opened anew."""
+
 Reply = Callable[[PublishReply], None]
 Refusal = Literal["queue_full", "unavailable", "unknown"]
 
@@ -164,8 +169,10 @@ class AmqpPublisher(AmqpConnection):
             tags = list(takewhile(lambda tag: tag <= up_to, self._in_flight))
         for tag in tags:
             item = self._in_flight.pop(tag, None)
-            if isinstance(item, PendingJob):
-                self._settle_job(item, taken=message.taken)
+            if isinstance(item, PendingJob) and message.taken:
+                self._told(item)
+            elif isinstance(item, PendingJob):
+                self._turned_away(item)
             elif item is not None and message.taken:
                 self._arrived(item)
             elif item is not None:
@@ -240,10 +247,21 @@ class AmqpPublisher(AmqpConnection):
         if self._admission is not None:  # once it is where `_refuse` will find it
             self._admission.add(job.id, acceptance(job))
 
-    def _settle_job(self, pending: PendingJob, *, taken: bool) -> None:
-        if not taken:
-            self._refuse(pending, "queue_full")
-            return
+    def _turned_away(self, pending: PendingJob) -> None:
+        """Refuse a job that its queue has not taken, and ask whether that is true.
+
+        Who opens a channel while its queue has no leader, as when a node has just died,
+        is refused by RabbitMQ for as long as that channel lives (seen with 3.10: the
+        server's side of it waits for a word of a leader that does not know it).
+        """
+        fill = 1.0 if self._admission is None else self._admission.fill(pending.job)
+        self._refuse(pending, "queue_full" if fill > DOUBT_FILL else "unavailable")
+        stood_s = self.now() - self._open_since
+        if fill <= DOUBT_FILL and stood_s >= DOUBT_S and self._is_usable:
+            self._fail("jobs are refused where few wait")
+
+    def _told(self, pending: PendingJob) -> None:
+        """The queue has it: next the stream is to tell of it."""
         job = pending.job
         del self._jobs[job.id]
         if job.fingerprint:

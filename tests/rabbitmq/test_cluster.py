@@ -8,6 +8,8 @@ import pytest
 from rabbitmq_server import RabbitCluster, running
 from stage import Node, stage, wait_until
 
+from actors.broker.topology import EVENTS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -43,4 +45,5 @@ def test_one_node_after_the_other_may_die(cluster: RabbitCluster) -> None:
             for gateway in one.gateways:
                 wait_until(lambda g=gateway: runs(g), GO_ON_S, "jobs go on")  # type: ignore[misc]
             node.start()
+            cluster.await_whole(EVENTS)
             one.wait_ready()
