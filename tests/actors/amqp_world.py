@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from rabbitmq_server import RabbitServer
 
+    from actors.admission import Admission
     from actors.messages import EventBody
 
 M = TypeVar("M")
@@ -199,8 +200,10 @@ class AmqpProcess(Process):
         queue_max: int = 1000,
         worker_id: str = "w1",
         prefetch: int = PREFETCH,
+        admission: Admission | None = None,
     ) -> None:
         super().__init__()
+        self.admission = admission
         self.health = BrokerHealth()
         topology = Topology(("python", "c"), queue_max, TTL_S)
         self.link = Link(urls, topology, lambda _: 0.05, self.health)
@@ -217,7 +220,8 @@ class AmqpProcess(Process):
             self.wait_state(name)
 
     def start_publisher(self) -> None:
-        self.start(AmqpPublisher, BROKER, self.link, self.outbox)
+        arguments = (self.link, self.outbox, "root/", self.admission)
+        self.start(AmqpPublisher, BROKER, *arguments)
 
     def start_consumer(self) -> None:
         arguments = (self.link, self.prefetch, BROKER, CONTROLS)

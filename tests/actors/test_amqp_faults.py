@@ -35,10 +35,12 @@ from samples import make_job
 from stage import wait_until
 
 from actors.acceptance import acceptance
+from actors.admission import Admission
 from actors.broker.amqp import AmqpConnection
 from actors.broker.event_codec import encode_events
 from actors.broker.job_schema import encode_job
 from actors.broker.probe import probe
+from actors.broker.publisher import DOUBT_S
 from actors.broker.topology import (
     DEAD,
     DELIVERIES_MAX,
@@ -750,3 +752,44 @@ def wait_counted(server: RabbitServer) -> None:
 def set_clock(monkeypatch: pytest.MonkeyPatch, step_s: float) -> None:
     """Set what `time.time` tells, as who sets the host's clock does."""
     monkeypatch.setattr(time, "time", lambda: time_ns() / 1e9 + step_s)
+
+
+def test_who_is_refused_where_few_wait_opens_another_channel(
+    make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Given a queue that takes nothing, though by the stream there are few jobs
+    other = make(queue_max=2)
+    while other.publish(new_job()).status != "queue_full":
+        pass
+    admission = Admission(1000, 1 << 30, 1)
+    process = make(queue_max=2, admission=admission)
+    # When jobs are refused for a while
+    began = time.monotonic()
+    reason = "jobs are refused where few wait"
+    while reason not in caplog.text:
+        assert process.publish(new_job()).status in {"unavailable", "unknown"}
+        assert time.monotonic() - began < PATIENCE_S
+    # Then the channel has stood for some time, and the next one takes jobs again
+    assert time.monotonic() - began >= DOUBT_S - 1
+    other.subscribe()
+    for lease in [one.lease for one in other.queue.wait(JobDelivered, 1)]:
+        other.tell(other.consumer, AckJob(lease))
+    wait_until(
+        lambda: process.publish(new_job()).status == "accepted", PATIENCE_S, "a job"
+    )
+
+
+def test_who_is_refused_where_many_wait_keeps_the_channel(
+    make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = make(queue_max=2)
+    while other.publish(new_job()).status != "queue_full":
+        pass
+    admission = Admission(10, 1 << 30, 1)
+    for number in range(6):
+        admission.add(f"j{number}", acceptance(new_job()))
+    process = make(queue_max=2, admission=admission)
+    began = time.monotonic()
+    while time.monotonic() - began < DOUBT_S + 1:
+        assert process.publish(new_job()).status == "queue_full"
+    assert "few wait" not in caplog.text
