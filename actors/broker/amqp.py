@@ -73,7 +73,7 @@ _generations = itertools.count(1)  # of all connections: a successor takes none 
 class AmqpConnection(Actor):
     """One connection with one channel; subclasses say what it is for."""
 
-    counts_for_health = True
+    _counts_for_health = True
     """Whether nothing can be taken while this one is not open."""
 
     def __init__(self, context: Context, link: Link) -> None:
@@ -126,7 +126,7 @@ class AmqpConnection(Actor):
     def _become(self, state: str, reason: str = "") -> None:
         self._state, self._reason = state, reason
         is_open = state == "open" and not self._blocked
-        if self.counts_for_health:
+        if self._counts_for_health:
             self._link.health.report(self.name, is_open=is_open)
 
     # --------------------------------------------------------- the state machine

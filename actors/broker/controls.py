@@ -41,7 +41,7 @@ class AmqpControls(AmqpConnection):
     consumer_name: the actor that takes jobs once they are heard of here.
     """
 
-    counts_for_health = False
+    _counts_for_health = False
 
     def __init__(
         self,
