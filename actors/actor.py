@@ -4,7 +4,8 @@ It adds, in OTP's terms: turns instead of threads (dispatcher.py); set-up as a m
 so that a failing set-up is a crash like any other; a death notice to the supervisor on
 every way out; timers; and a handler for each type of message. It is a method
 with the message's name in snake case (`RunJob` calls `run_job`); a message without one
-is a programmer's error and crashes the actor.
+is a programmer's error and crashes the actor. What is as good once for many messages,
+an actor does in `settle`: it runs when its mailbox is empty.
 
 Handlers never block, never sleep and never ask another actor: whatever takes time
 runs in a greenlet of its own and comes back as a message.
@@ -91,6 +92,7 @@ class Actor(pykka.Actor):
         self._timers: dict[str, tuple[int, Any]] = {}
         self._timer_count = 0
         self._handlers: dict[type, Callable[[Any], Any]] = {}
+        self._settles = type(self).settle is not Actor.settle
 
     # ------------------------------------------------------------ to override
 
@@ -103,6 +105,13 @@ class Actor(pykka.Actor):
     def time_out(self, name: str) -> None:
         """Handle the timer of this name."""
         raise NotImplementedError(name)
+
+    def settle(self) -> None:
+        """Do what waits until all messages that are there have been handled.
+
+        It runs in the last one's turn, so nothing comes in between, and before an
+        orderly end; what a crash leaves of it is its successor's.
+        """
 
     # ---------------------------------------------------------------- helpers
 
@@ -189,9 +198,12 @@ class Actor(pykka.Actor):
         if handler is None:
             return super()._handle_receive(message)
         try:
-            return handler(message)
+            answer = handler(message)
+            if self._settles and self.actor_inbox.empty():
+                self.settle()
         except (gevent.Timeout, gevent.GreenletExit) as error:
             raise ActorCrashError(repr(error)) from error
+        return answer
 
     def on_receive(self, message: Any) -> Any:
         """Take the first message of its type."""
@@ -221,6 +233,8 @@ class Actor(pykka.Actor):
         for name in list(self._timers):
             self.cancel_timer(name)
         try:
+            if not crashed:
+                self.settle()
             self.clean_up(crashed=crashed)
         except (gevent.Timeout, gevent.GreenletExit) as error:
             raise ActorCrashError(repr(error)) from error

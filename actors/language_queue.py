@@ -28,6 +28,7 @@ from actors.messages import (
     EventBody,
     Finished,
     JobControl,
+    JobEvent,
     JobResult,
     JobsWaiting,
     Lease,
@@ -67,6 +68,8 @@ log = logging.getLogger("warmbox.queue")
 CANCELLED = JobResult(Outcome.CANCELLED, message=cause.CANCELLED)
 """The end of a job whose container has not lived to tell it."""
 
+EVENTS_MAX = 100
+"""In one message to the broker."""
 ENDED_MAX = 10_000
 """Ended jobs that are remembered, in case that their ack was lost on its way."""
 
@@ -97,6 +100,8 @@ class LanguageQueue(Actor):
         self._ended: OrderedDict[str, int] = OrderedDict()
         """How often each had been delivered before it ended here."""
         self._returning = False
+        self._events: list[JobEvent] = []
+        """That are to be published when the mailbox is empty."""
         self._told = -1
         self._changes: Counter[str] = Counter()
         """By client: how many more or fewer jobs wait than the scheduler knows of."""
@@ -107,7 +112,6 @@ class LanguageQueue(Actor):
         """Ask the broker for this language's jobs."""
         self.tell(self._consumer, SubscribeJobs(self._language, self.name))
         self._tell_all()
-        self._settle()
 
     def broker_started(self, message: BrokerStarted) -> None:
         """Ask anew: the leases we have are stale until they are delivered again."""
@@ -147,7 +151,6 @@ class LanguageQueue(Actor):
             if known is not None:  # whatever was done here is void
                 self._let_go(known)
             self._take(lease)
-        self._settle()
 
     def _choose(self, known: Entry, lease: Lease) -> None:
         """Keep one of two messages: that of the newer attempt, which is what counts."""
@@ -204,7 +207,6 @@ class LanguageQueue(Actor):
             entry.stale = True
             if entry.state == "waiting":
                 self._let_go(entry)
-        self._settle()
 
     def return_waiting(self, message: ReturnWaiting) -> None:
         """Give back what is not begun, now and from now on."""
@@ -212,7 +214,6 @@ class LanguageQueue(Actor):
         for entry in list(self._entries.values()):
             if entry.state == "waiting":
                 self._return(entry)
-        self._settle()
 
     def _return(self, entry: Entry) -> None:
         self._let_go(entry)
@@ -238,8 +239,9 @@ class LanguageQueue(Actor):
         every = tuple(self._backlog.counts())
         self.tell(self._scheduler, JobsWaiting(self._language, every, is_all=True))
 
-    def _settle(self) -> None:
-        """Make the depth known wherever it has changed."""
+    def settle(self) -> None:
+        """Make known what has changed: events, the depth, and who waits."""
+        self._publish_now()
         count = len(self._backlog)
         if count != self._told:
             self._told = count
@@ -275,7 +277,7 @@ class LanguageQueue(Actor):
         job_id = self._backlog.take(message.client)
         if job_id is None:
             declined = DispatchDeclined(container, self._language, message.client)
-            self._settle()  # for what has changed before counts before
+            self.settle()  # for what has changed before counts before
             self.tell(self._scheduler, declined)
             return
         entry = self._entries[job_id]
@@ -289,7 +291,6 @@ class LanguageQueue(Actor):
                 self.tell(container, stdin)
         else:
             self._wait_again(entry)  # it died; its slot is freed by its death
-        self._settle()
 
     def _wait_again(self, entry: Entry) -> None:
         entry.state, entry.container = "waiting", ""
@@ -306,7 +307,6 @@ class LanguageQueue(Actor):
             self._finish(entry, CANCELLED)
             return
         self._wait_again(entry)
-        self._settle()
 
     def container_gone(self, message: ContainerGone) -> None:
         """Have the job that died with its container run again."""
@@ -318,7 +318,6 @@ class LanguageQueue(Actor):
             and entry.container == message.container
         ):
             self._restart(entry)
-        self._settle()
 
     def _restart(self, entry: Entry) -> None:
         entry.begun += 1
@@ -355,6 +354,7 @@ class LanguageQueue(Actor):
         self._publish_end(entry, result)
 
     def _publish_end(self, entry: Entry, result: JobResult) -> None:
+        self._publish_now()  # what has happened before
         events = (*entry.rest, *entry.events(Finished(result)))
         self.tell(self._broker, PublishEvents(events, confirm_to=self.name))
 
@@ -378,7 +378,14 @@ class LanguageQueue(Actor):
             self._ended.popitem(last=False)
 
     def _publish(self, entry: Entry, *bodies: EventBody) -> None:
-        self.tell(self._broker, PublishEvents(entry.events(*bodies)))
+        self._events += entry.events(*bodies)
+
+    def _publish_now(self) -> None:
+        """Hand over what is to be published, of many jobs together."""
+        while self._events:
+            events = tuple(self._events[:EVENTS_MAX])
+            del self._events[:EVENTS_MAX]
+            self.tell(self._broker, PublishEvents(events))
 
     # ---------------------------------------------------------------- controls
 
@@ -397,7 +404,6 @@ class LanguageQueue(Actor):
         elif message.job_id not in self._ended:
             # It waits in the broker, or elsewhere, and may come here yet.
             self._early.keep(message, self.now())
-        self._settle()
 
     def _control(self, entry: Entry, message: JobControl) -> None:
         if entry.state == "ending":

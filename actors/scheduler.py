@@ -154,7 +154,6 @@ class Scheduler(Actor):
             self._forgive()
         elif name == "hear":
             self._unheard.clear()
-        self._match()
 
     def _hear(self, container: str, answers: str) -> None:
         """Note that the container has answered us: all before that is known.
@@ -178,7 +177,6 @@ class Scheduler(Actor):
             self._turns[language] = turns
         for client, jobs in message.changes:
             turns.add(client, jobs, first=client == message.first)
-        self._match()
 
     def _lane(self, language: str, client: str) -> int:
         at = self._spoilers.get((language, client))
@@ -200,7 +198,6 @@ class Scheduler(Actor):
         elif self._renewing[language]:
             self._renewing[language].popleft()
         self._idle[language].add(message.container, self.now(), message.tenant)
-        self._match()
 
     def container_busy(self, message: ContainerBusy) -> None:
         """Note what runs since before we started."""
@@ -209,18 +206,15 @@ class Scheduler(Actor):
             message.container, message.language, message.client, message.memory_mb
         )
         self._hear(message.container, message.answers)
-        self._match()
 
     def guest_dispatched(self, message: GuestDispatched) -> None:
         """Note what a guest may use: there may be room for one more."""
         self._slots.measure(message.container, message.memory_mb)
-        self._match()
 
     def slot_freed(self, message: SlotFreed) -> None:
         """Another job may run while this container is scrubbed."""
         self._hear(message.container, message.answers)
         self._free_slot(message.container)
-        self._match()
 
     def dispatch_declined(self, message: DispatchDeclined) -> None:
         """None of the client's jobs waited: the container is idle as before."""
@@ -231,7 +225,6 @@ class Scheduler(Actor):
         if slot is not None:
             self._sort(slot.client)
             self._idle[slot.language].add(message.container, self.now(), slot.tenant)
-        self._match()
 
     def container_gone(self, message: ContainerGone) -> None:
         """Forget the container, but not who has spoiled it."""
@@ -244,7 +237,6 @@ class Scheduler(Actor):
         if message.spoiled and client:
             self._charge(message.language, client)
         self._idle[message.language].remove(message.container)
-        self._match()
 
     def start_took(self, message: StartTook) -> None:
         """Note how far ahead a container has to be asked for."""
@@ -252,7 +244,7 @@ class Scheduler(Actor):
 
     # ---------------------------------------------------------------- settling
 
-    def _match(self) -> None:
+    def settle(self) -> None:
         """Bring idle containers and waiting jobs together. Nobody else does."""
         if self._unheard:
             return

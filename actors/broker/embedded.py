@@ -66,6 +66,8 @@ class EmbeddedBroker(Actor):
         self._customers = customers
         self._consumers: dict[str, tuple[str, int]] = {}
         self._subscribers: list[str] = []
+        self._untold: list[JobEvent] = []
+        """The last of the stream, which subscribers have not been sent."""
         self._drained: Callable[[], None] | None = None
 
     def boot(self, message: Boot) -> None:
@@ -136,7 +138,7 @@ class EmbeddedBroker(Actor):
         self._store.finish(job)
         if self._admission is not None:
             self._admission.remove(job.id)
-        self._settle()
+        self._end_drain()
 
     def cancel_job(self, message: CancelJob) -> None:
         """Pass it to whoever holds the job."""
@@ -160,14 +162,20 @@ class EmbeddedBroker(Actor):
             self.tell(message.confirm_to, EventsConfirmed(message.events))
 
     def _append(self, events: tuple[JobEvent, ...]) -> None:
-        offset = self._store.next_offset
-        kept = self._store.append(events, self.now())
-        received = EventsReceived(kept, offset, self._store.next_offset)
-        for name in self._subscribers:
-            self.tell(name, received)
+        self._untold += self._store.append(events, self.now())
+
+    def settle(self) -> None:
+        """Pass on what was appended: before anybody can ask for it."""
+        if self._untold:
+            events, self._untold = tuple(self._untold), []
+            end = self._store.next_offset
+            received = EventsReceived(events, end - len(events), end)
+            for name in self._subscribers:
+                self.tell(name, received)
 
     def subscribe_events(self, message: SubscribeEvents) -> None:
         """Send what the stream holds, and what comes."""
+        self.settle()
         events = self._store.events_from(message.offset)
         received = EventsReceived(events, message.offset, self._store.next_offset)
         self.tell(message.subscriber, received)
@@ -179,9 +187,9 @@ class EmbeddedBroker(Actor):
     def begin_drain(self, message: BeginDrain) -> None:
         """Take no more jobs, and say when the last has ended."""
         self._drained = message.reply
-        self._settle()
+        self._end_drain()
 
-    def _settle(self) -> None:
+    def _end_drain(self) -> None:
         if self._drained is not None and not self._store.unfinished():
             self._drained()
 

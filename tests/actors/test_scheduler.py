@@ -91,7 +91,8 @@ class Plan:
         self.world.tell("scheduler", *messages)
 
     def idle(self, *numbers: int, language: str = "python") -> None:
-        self.tell(*(ContainerIdle(box(n, language), language) for n in numbers))
+        for number in numbers:
+            self.tell(ContainerIdle(box(number, language), language))
 
     def wait(self, count: int, language: str = "python") -> None:
         """So many jobs of one client wait, and no other's."""
