@@ -8,6 +8,7 @@ looked through twice a second.
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 import gevent
@@ -29,8 +30,9 @@ class Deadlines:
     """Owns who waits until when. A short greenlet looks while there are some."""
 
     def __init__(self) -> None:
-        self._until: dict[Waited, float | None] = {}
-        """By what is waited for; None when that has been too long."""
+        self._until: dict[float, dict[Waited, float | None]] = {}
+        """By how long the wait may be: so those who stand first are due first. None for
+        one that was too long."""
         self._is_at_work = False
 
     def within(self, waited: Waited, seconds: float) -> bool:
@@ -43,14 +45,15 @@ class Deadlines:
             return bool(waited.ready())
         if waited.ready():
             return True
-        self._until[waited] = time.monotonic() + seconds
+        alike = self._until.setdefault(seconds, OrderedDict())
+        alike[waited] = time.monotonic() + seconds
         if not self._is_at_work:
             self._is_at_work = True
             gevent.spawn_raw(self._work)
         try:
             waited.wait()
         finally:
-            until = self._until.pop(waited)
+            until = alike.pop(waited)
         return until is not None
 
     def _work(self) -> None:
@@ -63,10 +66,14 @@ class Deadlines:
 
     def _look(self) -> None:
         now = time.monotonic()
-        for waited, until in self._until.items():
-            if until is not None and until <= now:
-                self._until[waited] = None
+        for seconds, alike in list(self._until.items()):
+            for waited, until in alike.items():
+                if until is not None and until > now:
+                    break
+                alike[waited] = None
                 waited.set()
+            if not alike:
+                del self._until[seconds]
 
 
 DEADLINES = Deadlines()

@@ -271,6 +271,8 @@ class Scheduler(Actor):
 
     def _next(self) -> Match | None:
         """Return the next client in turn with a slot and a container for it."""
+        if not self._is_any_idle():
+            return None
         if self._slots.left <= 0 and (
             self._slots.left_to_guests <= 0 or self._slots_come_and_go()
         ):
@@ -282,6 +284,12 @@ class Scheduler(Actor):
                 if found is not None:
                     return found
         return None
+
+    def _is_any_idle(self) -> bool:
+        for idle in self._idle.values():  # noqa: SIM110 - a generator takes longer
+            if idle:
+                return True
+        return False
 
     def _slots_come_and_go(self) -> bool:
         """Tell whether one was freed just now, and look again a while after that."""
