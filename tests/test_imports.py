@@ -246,7 +246,7 @@ HOOKS = {
     "_start_actor_loop",
     "_handle_receive",
 }
-OWN_HOOKS = {"boot", "clean_up", "time_out"}
+OWN_HOOKS = {"boot", "clean_up", "settle", "time_out"}
 INTERNALS = {*dir(pykka.Actor), *vars(Actor)} | {
     "actor_urn",
     "actor_inbox",
