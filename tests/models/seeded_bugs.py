@@ -172,14 +172,13 @@ def a_slot_is_freed_at_its_dispatch(patch: pytest.MonkeyPatch) -> None:
 def a_dead_containers_slot_is_never_free(patch: pytest.MonkeyPatch) -> None:
     def gone(self: Any, message: Any) -> None:
         self._idle[message.language].remove(message.container)
-        self._match()
 
     patch.setattr(Scheduler, "container_gone", gone)
 
 
 def a_freed_slot_is_not_used(patch: pytest.MonkeyPatch) -> None:
     def freed(self: Any, message: Any) -> None:
-        self._free_slot(message.container)
+        self._hear(message.container, message.answers)
 
     patch.setattr(Scheduler, "slot_freed", freed)
 
@@ -262,7 +261,7 @@ def a_new_scheduler_does_not_wait_for_answers(patch: pytest.MonkeyPatch) -> None
     def hurry(self: Any, _: Any) -> None:
         self._unheard.clear()
 
-    patch.setattr(Scheduler, "_match", before(Scheduler, "_match", hurry))
+    patch.setattr(Scheduler, "settle", before(Scheduler, "settle", hurry))
 
 
 def a_new_scheduler_takes_news_for_answers(patch: pytest.MonkeyPatch) -> None:
