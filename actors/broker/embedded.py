@@ -81,6 +81,7 @@ class EmbeddedBroker(Actor):
         """Leave the unread mail to a successor: it holds jobs and events."""
         instruments.broker_up.set(0)
         if crashed:
+            self.settle()  # who was told that a job is accepted asks for it now
             self.leave_mail(first=going_on(self._drained))
 
     def describe_broker(self, message: DescribeBroker) -> BrokerStatus:

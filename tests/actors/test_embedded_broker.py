@@ -386,6 +386,16 @@ def test_a_successor_goes_on_with_nothing_lost(world: World, broker: Broker) -> 
     assert broker.streamed() == [ACCEPTED, ACCEPTED, Started(), LAST]
 
 
+def test_what_was_accepted_before_a_crash_is_in_the_stream(broker: Broker) -> None:
+    broker.tell(SubscribeEvents("root/relay", 0))
+    broker.streamed()
+    job = PublishJob(make_job(), broker.replies.append)
+    # Both are in the mailbox before the first is read
+    broker.tell(job, object())
+    assert broker.replies == [PublishReply("accepted")]
+    assert broker.streamed() == [ACCEPTED]
+
+
 def test_output_that_is_told_around_crashes_comes_in_order(
     world: World, broker: Broker
 ) -> None:
