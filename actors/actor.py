@@ -233,9 +233,11 @@ class Actor(pykka.Actor):
         for name in list(self._timers):
             self.cancel_timer(name)
         try:
-            if not crashed:
-                self.settle()
-            self.clean_up(crashed=crashed)
+            try:
+                if not crashed:
+                    self.settle()
+            finally:
+                self.clean_up(crashed=crashed)
         except (gevent.Timeout, gevent.GreenletExit) as error:
             raise ActorCrashError(repr(error)) from error
         finally:

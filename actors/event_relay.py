@@ -120,6 +120,8 @@ class EventRelay(Actor):
             for deliver in log.watchers:
                 deliver(())
         self._logs.clear()  # a dead actor is garbage that is not collected at once
+        for reply in self._await_read:  # a successor is to be asked
+            reply()
 
     def broker_started(self, message: BrokerStarted) -> None:
         """Read on where the connection before has ended."""
@@ -235,13 +237,19 @@ class EventRelay(Actor):
             waiting.append((self.now() + AWAIT_S, message.reply))
 
     def watch_job(self, message: WatchJob) -> bool | Literal["unread"]:
-        """Replay what the watcher has missed, and keep it while there is more."""
+        """Replay what the watcher has missed, and keep it while there is more.
+
+        Who has had more than there is, of a job that is over, is told of its end again:
+        nothing else would ever come.
+        """
         if self._is_unread:
             return "unread"
         log = self._logs.get(message.job_id)
         if log is None:
             return False
         missed = tuple(log.events[message.after_id :])
+        if not missed and log.state == "done":
+            missed = tuple(log.events[-1:])
         keeps_up = not missed or message.deliver(missed)
         if keeps_up and log.state != "done":
             log.watchers.append(message.deliver)

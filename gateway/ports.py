@@ -221,8 +221,8 @@ def _ask_relay(directory: Directory, message: object) -> Any:
     found = _ask_reader(directory, message)
     if found == "unread":  # it has just been started: that takes a moment only
         is_read = Event()
-        directory.tell(RELAY, AwaitRead(is_read.set))
-        is_read.wait(_READ_WAIT_S)
+        if directory.tell(RELAY, AwaitRead(is_read.set)):
+            is_read.wait(_READ_WAIT_S)
         found = _ask_reader(directory, message)
     if found == "unread":
         raise Problem.later("unavailable", "The job log is being read anew.")

@@ -304,6 +304,16 @@ def test_a_watcher_that_has_it_all_is_told_nothing(relay: Relay) -> None:
     assert watcher.seen() == [(2, Started())]
 
 
+@pytest.mark.parametrize("after_id", [2, 50])
+def test_a_watcher_that_has_had_all_of_a_job_that_is_over_is_told_so(
+    relay: Relay, after_id: int
+) -> None:
+    relay.emit(ACCEPTED, Queued(1), END)
+    watcher = Watcher(after_id=after_id)
+    assert relay.watch(watcher) is True
+    assert watcher.seen() == [(2, END)]
+
+
 def test_a_watcher_that_has_heard_of_the_end_is_forgotten(
     world: World, relay: Relay
 ) -> None:
@@ -495,6 +505,15 @@ def test_watchers_are_sent_away_from_a_job_that_the_broker_let_go(
 
 
 # ----------------------------------------------------------------------- restarts
+
+
+def test_a_relay_that_ends_keeps_nobody_waiting_for_the_stream(world: World) -> None:
+    world.probe("fleet")
+    Relay(world, fleet="fleet")
+    told: list[str] = []
+    world.tell("relay", AwaitRead(lambda: told.append("asks again")))
+    world.crash("relay")
+    assert told == ["asks again"]
 
 
 def test_a_relay_that_ends_sends_its_watchers_away(world: World, relay: Relay) -> None:
