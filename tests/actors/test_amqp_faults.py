@@ -754,13 +754,18 @@ def set_clock(monkeypatch: pytest.MonkeyPatch, step_s: float) -> None:
     monkeypatch.setattr(time, "time", lambda: time_ns() / 1e9 + step_s)
 
 
+def with_full_queue(make: Make) -> AmqpProcess:
+    process = make(queue_max=2)
+    while process.publish(new_job()).status != "queue_full":
+        pass
+    return process
+
+
 def test_who_is_refused_where_few_wait_opens_another_channel(
     make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     # Given a queue that takes nothing, though by the stream there are few jobs
-    other = make(queue_max=2)
-    while other.publish(new_job()).status != "queue_full":
-        pass
+    other = with_full_queue(make)
     admission = Admission(1000, 1 << 30, 1)
     process = make(queue_max=2, admission=admission)
     # When jobs are refused for a while
@@ -782,9 +787,7 @@ def test_who_is_refused_where_few_wait_opens_another_channel(
 def test_who_is_refused_where_many_wait_keeps_the_channel(
     make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
-    other = make(queue_max=2)
-    while other.publish(new_job()).status != "queue_full":
-        pass
+    with_full_queue(make)
     admission = Admission(10, 1 << 30, 1)
     for number in range(6):
         admission.add(f"j{number}", acceptance(new_job()))

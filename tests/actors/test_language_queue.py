@@ -163,6 +163,19 @@ def test_a_delivered_job_waits_and_its_position_is_told(queue: Queue) -> None:
     assert gauge() == 2
 
 
+def test_what_a_crashed_queue_has_not_published_its_successor_does(
+    world: World, queue: Queue
+) -> None:
+    # Given a queue that crashes with what it has not yet told of
+    lease = make_lease(make_job())
+    queue.tell(JobDelivered(lease), object())
+    assert queue.all_events() == []
+    # When the broker delivers to the next one
+    world.start(LanguageQueue, "queue", "python", *queue.names, 3)
+    queue.tell(JobDelivered(lease))
+    assert queue.events() == [JobEvent("j1", 1, Queued(1))]
+
+
 def test_a_job_begun_before_is_told_to_be_restarted(queue: Queue) -> None:
     queue.deliver(attempt=2)
     assert queue.events() == [JobEvent("j1", 2, Restarted())]
